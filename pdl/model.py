@@ -1,0 +1,291 @@
+"""The values that travel between the floors: frozen, slotted, picklable, standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Literal, Protocol, Union
+
+from .errors import Kind
+
+Headers = tuple[tuple[str, str], ...]
+"""Header fields in the order in which they are sent or came."""
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A digest that a file must have.
+
+    Args:
+        algorithm: `sha256`, `sha512`, `sha1` or `md5`.
+        value: lower-case hexadecimal.
+    """
+
+    algorithm: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """One entry of a list: what to fetch and what is known of it.
+
+    Args:
+        url: as `pdl.url.canonical()` gives it: encoded, without userinfo and fragment.
+        mirrors: further URLs of the same file, in the same form.
+        name: the file's name, if the list gives one; not yet made safe.
+        digest: what the file must hash to.
+        size: bytes the file must have.
+        headers: sent with requests to the origins of `url` and `mirrors`, never elsewhere.
+        credentials: `user:password` by URL, for those of `url` and `mirrors` that carried one.
+        line: the entry as it stood in the list.
+        where: `FILE:LINE`, or empty for URLs that come from Python.
+    """
+
+    url: str
+    mirrors: tuple[str, ...] = ()
+    name: str | None = None
+    digest: Digest | None = None
+    size: int | None = None
+    headers: Headers = ()
+    credentials: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    line: str = field(default="", repr=False)
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """An entry that is not a download: it fails with its place in the list and stops nothing."""
+
+    kind: Kind  # INPUT or BLOCKED
+    message: str
+    line: str  # printable: control characters are escaped, userinfo is masked, over-long lines are cut
+    where: str = ""
+
+
+Entry = Union[Download, Malformed]
+
+
+@dataclass(frozen=True, slots=True)
+class Validator:
+    """What tells one version of a file from another (RFC 9110 section 8.8), as one URL sent it."""
+
+    url: str
+    etag: str | None = None
+    last_modified: str | None = None
+    date: str | None = None  # the Date of the same response: a date validates only when it is older
+
+    def __bool__(self) -> bool:
+        return self.etag is not None or self.last_modified is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """The beginning of a file that can be continued.
+
+    Args:
+        size: bytes on disk, from the file's first.
+        if_range: the strong validator for `If-Range` (RFC 9110 section 13.1.5).
+        total: bytes of the whole file, if the server said so.
+        url: the URL that sent them; no other may continue them.
+    """
+
+    size: int
+    if_range: str
+    total: int | None
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request for one URL: all that an engine needs to carry it, in any process.
+
+    Args:
+        id: unique within a run.
+        row: the entry's row in the ledger.
+        url: where to ask.
+        part: path of the part file.
+        headers: the user's header fields that may go to this URL.
+        credentials: `user:password` for this URL's origin.
+        proxy: URL of the proxy, credentials included; None goes directly.
+        partial: what is on disk already.
+        digest: what the file must hash to.
+        size: bytes that the file must have.
+        time_limit: seconds until the attempt is given up, however it goes.
+    """
+
+    id: int
+    row: int
+    url: str
+    part: str
+    headers: Headers = field(default=(), repr=False)
+    credentials: str | None = field(default=None, repr=False)
+    proxy: str | None = field(default=None, repr=False)
+    partial: Partial | None = None
+    digest: Digest | None = None
+    size: int | None = None
+    time_limit: float | None = None
+
+
+class Verdict(Enum):
+    """How an attempt ended."""
+
+    DONE = "done"  # the part is whole and checked
+    NOT_MODIFIED = "not-modified"
+    REDIRECT = "redirect"  # `Outcome.location` is the next hop
+    RESTART = "restart"  # what was on disk cannot be continued: ask again from 0
+    FAILED = "failed"  # `Outcome.kind` says why; the scheduler decides whether it is tried again
+    STOPPED = "stopped"  # the engine was closed, or lost the attempt through no fault of its own
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended, and what the scheduler needs to go on.
+
+    Args:
+        verdict: see `Verdict`.
+        kind: why it failed.
+        message: the failure in a sentence, without secrets.
+        status: the HTTP status, if there was one.
+        size: bytes in the part.
+        received: bytes of body that came over the network.
+        location: the absolute, canonical target of a redirect.
+        location_credentials: `user:password` that the target carried.
+        retry_after: seconds that the server asked to wait; None if it gave no usable hint.
+        partial: what can be continued later.
+        ranges_ignored: the server answered a valid range request with the whole file.
+        connection_lost: the fault says more about the path than about the file.
+        errno: of a `disk` failure.
+        digest: what the part hashes to, if that was computed.
+    """
+
+    verdict: Verdict
+    kind: Kind | None = None
+    message: str = ""
+    status: int | None = None
+    size: int = 0
+    received: int = 0
+    location: str | None = None
+    location_credentials: str | None = field(default=None, repr=False)
+    retry_after: float | None = None
+    partial: Partial | None = None
+    ranges_ignored: bool = False
+    errno: int | None = None
+    digest: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Responded:
+    """The head of a usable response has come, and its body is long enough to be worth continuing."""
+
+    attempt: int
+    status: int
+    length: int | None  # bytes of the whole file, if known
+    validator: Validator | None
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """Bytes of the file on disk so far; advice, throttled, may be lost."""
+
+    attempt: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The attempt has ended; nothing of it comes after."""
+
+    attempt: int
+    outcome: Outcome
+
+
+Event = Union[Responded, Advanced, Finished]
+
+
+class Engine(Protocol):
+    """What carries attempts; CONTRIBUTING.md holds the contract."""
+
+    capacity: int
+    """Attempts it can carry at once."""
+
+    def start(self, attempt: Attempt) -> None:
+        """Begin to carry; never blocks."""
+
+    def wait(self, timeout: float) -> list[Event]:
+        """What happened since the last call; blocks up to `timeout` seconds while nothing has."""
+
+    def close(self) -> None:
+        """Stop everything within two seconds; part files stay."""
+
+
+Status = Literal["done", "skipped", "failed"]
+Reason = Literal["exists", "done", "duplicate", "not-modified"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one entry ended.
+
+    Args:
+        index: the entry's number, from 1; its row in the ledger.
+        status: `done`, `skipped` or `failed`.
+        url: the entry's URL without userinfo; a malformed line's text.
+        path: the file below the destination, with `/` between folders; None if no name was settled.
+        reason: why it was skipped.
+        kind: why it failed.
+        message: the failure in a sentence that says what to do.
+        http_status: the last HTTP status.
+        size: bytes of the file; 0 if there is none.
+        attempts: requests made, without the hops of redirects.
+        final_url: where the bytes came from, if that was not `url`.
+        seconds: from the first attempt's start to the end.
+        where: `FILE:LINE` of the entry.
+        line: the entry as it stood in the list, for a list of failures.
+    """
+
+    index: int
+    status: Status
+    url: str
+    path: str | None = None
+    reason: Reason | None = None
+    kind: Kind | None = None
+    message: str = ""
+    http_status: int | None = None
+    size: int = 0
+    attempts: int = 0
+    final_url: str | None = None
+    seconds: float = 0.0
+    where: str = ""
+    line: str = field(default="", repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A download under way, for a bar of its own."""
+
+    index: int
+    path: str
+    size: int  # bytes on disk
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a run stands: a snapshot for reporters, at most ten a second."""
+
+    read: int  # entries read from the list
+    done: int
+    skipped: int
+    failed: int
+    size: int  # bytes on disk of what is done or under way
+    seconds: float
+    fraction: float | None  # of the list that has ended, if that can be told
+    total: int | None  # entries of the list, if that is known without reading it
+    running: tuple[Running, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A message for people that belongs to no single entry."""
+
+    message: str

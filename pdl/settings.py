@@ -1,0 +1,145 @@
+"""The options of a job, as one frozen value."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from ._version import __version__
+from .errors import SettingsError
+from .model import Headers
+
+Layout = Literal["flat", "tree", "hash"]
+
+FORBIDDEN_HEADERS = frozenset(
+    {"host", "range", "if-range", "accept-encoding", "connection", "content-length", "transfer-encoding"}
+)
+"""Header fields that belong to the transfer itself; a user's value would break framing or resuming."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every option of a job; each is an option of the command line by the same name.
+
+    Args:
+        dest: folder that receives the files.
+        engine: name of the engine, or an instance of one.
+        jobs: attempts at once, over all hosts.
+        per_host: attempts at once to one host; None sets no limit below `jobs`.
+        retries: tries after the first one.
+        retry_delay: seconds; the first back-off is drawn from 0 to this, and the range doubles each time.
+        connect_timeout: seconds for name resolution, connection and TLS.
+        timeout: seconds; over such a window at least `min_speed` must come.
+        min_speed: bytes a second.
+        max_time: seconds for one file, all its tries together; None sets no limit.
+        max_filesize: bytes; a larger file fails.
+        max_redirects: hops for one try.
+        deadline: seconds for the whole job.
+        headers: sent to the origins that the list names, never to another.
+        user_agent: what pdl calls itself.
+        proxy: URL of the proxy for everything; None takes it from the environment, "" goes directly.
+        cacert: file or folder of CA certificates; None takes it from the environment or certifi.
+        insecure: accept any certificate.
+        layout: `flat` (one folder), `tree` (host/path as in the URL), `hash` (fan-out folders).
+        output: a template for the path, instead of a layout.
+        overwrite: replace files that exist.
+        failed: file that receives the failed lines, to be fed back.
+    """
+
+    dest: str = "."
+    engine: Any = "auto"
+    jobs: int = 16
+    per_host: int | None = None
+    retries: int = 4
+    retry_delay: float = 1.0
+    connect_timeout: float = 10.0
+    timeout: float = 30.0
+    min_speed: float = 100.0
+    max_time: float | None = None
+    max_filesize: int | None = None
+    max_redirects: int = 20
+    deadline: float | None = None
+    headers: Headers = ()
+    user_agent: str = f"pdl/{__version__}"
+    proxy: str | None = None
+    cacert: str | None = None
+    insecure: bool = False
+    layout: Layout = "flat"
+    output: str | None = None
+    overwrite: bool = False
+    failed: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("dest", "cacert", "failed", "output"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, os.fspath(value))
+        object.__setattr__(self, "headers", _checked_headers(self.headers))
+        self._check_numbers()
+        if self.layout not in get_args(Layout):
+            raise SettingsError(f"layout is one of {', '.join(get_args(Layout))}, not {self.layout!r}")
+        if not self.user_agent.isprintable() or not self.user_agent.isascii():
+            raise SettingsError("user_agent takes printable ASCII characters only")
+
+    def _check_numbers(self) -> None:
+        for name, least in _LEAST_WHOLE.items():
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+                raise SettingsError(f"{name} takes a whole number from {least}, not {value!r}")
+        for name, least, exclusive in _LEAST_REAL:
+            value = getattr(self, name)
+            if value is None and name in _OPTIONAL:
+                continue
+            if (
+                not isinstance(value, (int, float))
+                or isinstance(value, bool)
+                or not math.isfinite(value)
+                or value < least
+                or (exclusive and value == least)
+            ):
+                bound = f"above {least}" if exclusive else f"from {least}"
+                raise SettingsError(f"{name} takes a number {bound}, not {value!r}")
+
+
+_LEAST_WHOLE = {"jobs": 1, "per_host": 1, "retries": 0, "max_filesize": 0, "max_redirects": 0}
+_LEAST_REAL = (
+    ("retry_delay", 0, False),
+    ("connect_timeout", 0, True),
+    ("timeout", 0, True),
+    ("min_speed", 0, False),
+    ("max_time", 0, True),
+    ("deadline", 0, True),
+)
+_OPTIONAL = frozenset({"max_time", "deadline"})
+_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+def _checked_headers(given: Any) -> Headers:
+    """Header fields from pairs or a mapping, checked by RFC 9110 section 5."""
+    pairs = given.items() if hasattr(given, "items") else given
+    checked = []
+    for name, value in pairs:
+        if not name or not set(name) <= _TOKEN:
+            raise SettingsError(f"{name!r} is not the name of a header field")
+        if name.lower() in FORBIDDEN_HEADERS:
+            raise SettingsError(f"the header field {name!r} belongs to the transfer and cannot be set")
+        trimmed = value.strip(" \t")
+        if any(ord(c) < 0x20 and c != "\t" or ord(c) == 0x7F or ord(c) > 0xFF for c in trimmed):
+            raise SettingsError(f"the value of the header field {name!r} has characters that cannot be sent")
+        checked.append((name, trimmed))
+    return tuple(checked)
+
+
+def settings_from(options: dict[str, Any]) -> Settings:
+    """Settings from keyword arguments.
+
+    Raises:
+        SettingsError: an unknown option, or a value that makes no sense.
+    """
+    known = {f.name for f in fields(Settings)}
+    for name in options:
+        if name not in known:
+            raise SettingsError(f"there is no option {name!r}; there are {', '.join(sorted(known))}")
+    return Settings(**options)
