@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal, Protocol, Union
+from typing import Literal, Protocol
 
 from .errors import Kind
 
@@ -62,7 +62,7 @@ class Malformed:
     where: str = ""
 
 
-Entry = Union[Download, Malformed]
+Entry = Download | Malformed
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class Finished:
     outcome: Outcome
 
 
-Event = Union[Responded, Advanced, Finished]
+Event = Responded | Advanced | Finished
 
 
 class Engine(Protocol):

@@ -126,7 +126,7 @@ def _checked_headers(given: Any) -> Headers:
         if name.lower() in FORBIDDEN_HEADERS:
             raise SettingsError(f"the header field {name!r} belongs to the transfer and cannot be set")
         trimmed = value.strip(" \t")
-        if any(ord(c) < 0x20 and c != "\t" or ord(c) == 0x7F or ord(c) > 0xFF for c in trimmed):
+        if any((ord(c) < 0x20 and c != "\t") or ord(c) == 0x7F or ord(c) > 0xFF for c in trimmed):
             raise SettingsError(f"the value of the header field {name!r} has characters that cannot be sent")
         checked.append((name, trimmed))
     return tuple(checked)

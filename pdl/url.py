@@ -23,9 +23,7 @@ _PLAIN = re.compile(
     rf"/[{_UNRESERVED_AND_SUB}:@/%]*(?:\?[{_UNRESERVED_AND_SUB}:@/%?]*)?"
 )
 """What is canonical already, unless `_SUSPECT` finds something: the fast path of nearly every list."""
-_SUSPECT = re.compile(
-    r"/\.\.?(?:[/?]|$)|%(?![0-9A-Fa-f]{2})|\.\.|http://[^/]*:80/|https://[^/]*:443/|:\d{5}/"
-)
+_SUSPECT = re.compile(r"/\.\.?(?:[/?]|$)|%(?![0-9A-Fa-f]{2})|\.\.|http://[^/]*:80/|https://[^/]*:443/|:\d{5}/")
 
 _SPLIT = re.compile(r"([^:/?#]*)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#.*)?", re.DOTALL)  # RFC 3986 appendix B
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -104,7 +102,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def _credentials(userinfo: str) -> str | None:
-    user, colon, password = userinfo.partition(":")
+    user, _, password = userinfo.partition(":")
     if not user and not password:
         return None
     decoded = [unquote_to_bytes(part).decode("utf-8", "replace") for part in (user, password)]
