@@ -111,6 +111,7 @@ class Attempt:
         digest: what the file must hash to.
         size: bytes that the file must have.
         time_limit: seconds until the attempt is given up, however it goes.
+        refuse_link_local: a redirect led here from another host; metadata services must stay out of reach.
     """
 
     id: int
@@ -124,6 +125,7 @@ class Attempt:
     digest: Digest | None = None
     size: int | None = None
     time_limit: float | None = None
+    refuse_link_local: bool = False
 
 
 class Verdict(Enum):
@@ -153,7 +155,8 @@ class Outcome:
         retry_after: seconds that the server asked to wait; None if it gave no usable hint.
         partial: what can be continued later.
         ranges_ignored: the server answered a valid range request with the whole file.
-        connection_lost: the fault says more about the path than about the file.
+        opened: the part on disk was opened, so what an earlier attempt left in it holds no more.
+        retries: further tries that the failure is worth, where that is fewer than its kind is granted.
         errno: of a `disk` failure.
         digest: what the part hashes to, if that was computed.
     """
@@ -169,6 +172,8 @@ class Outcome:
     retry_after: float | None = None
     partial: Partial | None = None
     ranges_ignored: bool = False
+    opened: bool = False
+    retries: int | None = None
     errno: int | None = None
     digest: Digest | None = None
 

@@ -1,0 +1,1 @@
+"""What HTTP means, decided without sockets."""

@@ -1,0 +1,175 @@
+"""The head of a response, parsed line by line and strictly (RFC 9112 sections 4, 5 and 6).
+
+Every engine feeds the same parser with the raw lines: client libraries fold duplicate fields, accept broken
+lengths and take a cut head for a whole one, each in its own way.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pdl.errors import Kind
+from pdl.model import Headers
+
+from .fault import TransferError
+
+MAX_LINE = 100 * 1024
+MAX_HEAD = 300 * 1024
+MAX_FIELDS = 5000
+MAX_INFORMATIONAL = 64  # 1xx responses before the final one; RFC 9110 section 15.2 sets no bound, a flood needs one
+
+_STATUS_LINE = re.compile(rb"HTTP/(\d(?:\.\d)?) (\d{3})(?: (.*))?", re.DOTALL)
+_FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*(.*?)[ \t]*", re.DOTALL)
+_BROKEN_VALUE = re.compile(rb"[\x00\r\n]")
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """Status and fields of a final response, and what they say about its framing.
+
+    Args:
+        version: `1.1`, `1.0`, `2` or `3`.
+        status: 200 to 599.
+        reason: the text behind the status, possibly empty.
+        fields: in the order in which they came, duplicates kept.
+        content_length: bytes of the body as sent, if it is framed by length.
+        chunked: the body is framed by chunks.
+        keep_alive: the connection may serve another request after the body.
+    """
+
+    version: str
+    status: int
+    reason: str
+    fields: Headers
+    content_length: int | None
+    chunked: bool
+    keep_alive: bool
+
+    def get(self, name: str) -> str | None:
+        """The first value of a field, by its lower-case name."""
+        for field, value in self.fields:
+            if field.lower() == name:
+                return value
+        return None
+
+    @property
+    def has_body(self) -> bool:
+        return self.status not in (204, 304)
+
+
+def response_head(version: str, status: int, reason: str, fields: Headers) -> ResponseHead:
+    """A head from parsed fields, its framing checked (RFC 9112 section 6.3).
+
+    Raises:
+        TransferError: PROTOCOL, for lengths and codings that contradict the rules.
+    """
+    values: dict[str, list[str]] = {"content-length": [], "transfer-encoding": [], "connection": []}
+    for field, value in fields:
+        if (known := values.get(field.lower())) is not None:
+            known.extend(part.strip(" \t") for part in value.split(","))
+    chunked = _chunked([coding.lower() for coding in values["transfer-encoding"] if coding])
+    length = _content_length(values["content-length"])
+    options = {option.lower() for option in values["connection"]}
+    keep_alive = "keep-alive" in options if version == "1.0" else "close" not in options
+    if chunked and (length is not None or version == "1.0"):
+        length, keep_alive = None, False  # chunks win; the sender is confused, so its connection ends
+    return ResponseHead(version, status, reason, fields, length, chunked, keep_alive)
+
+
+def _content_length(values: list[str]) -> int | None:
+    if not values:
+        return None
+    first = values[0]
+    if not (first.isascii() and first.isdigit()) or len(first) > 19 or any(value != first for value in values):
+        raise TransferError(Kind.PROTOCOL, f"the Content-Length is invalid: {', '.join(values)[:60]!r}")
+    return int(first)
+
+
+def _chunked(codings: list[str]) -> bool:
+    if codings and codings != ["chunked"]:
+        raise TransferError(Kind.PROTOCOL, f"the Transfer-Encoding {', '.join(codings)[:60]!r} was not asked for")
+    return bool(codings)
+
+
+class HeadParser:
+    """Takes the lines of a head one by one and gives the final response's head at the blank line.
+
+    Informational (1xx) responses are passed over.
+    """
+
+    def __init__(self) -> None:
+        self._informational = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self._status: tuple[str, int, str] | None = None
+        self._fields: list[tuple[str, str]] = []
+        self._size = 0
+
+    @property
+    def started(self) -> bool:
+        """A line has come that is not yet part of a finished head."""
+        return self._size > 0 or self._informational > 0
+
+    def feed(self, line: bytes) -> ResponseHead | None:
+        """Take one line with its line end.
+
+        Raises:
+            TransferError: PROTOCOL; RESET for a line without its end, that is, a head that was cut.
+        """
+        self._size += len(line)
+        if len(line) > MAX_LINE or self._size > MAX_HEAD:
+            raise TransferError(Kind.PROTOCOL, f"the response head is larger than {MAX_HEAD // 1024} KiB")
+        if not line.endswith(b"\n"):
+            raise TransferError(Kind.RESET, "the connection ended within the response head")
+        line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
+        if self._status is None:
+            if line:  # a blank line before the status line is passed over (RFC 9112 section 2.2)
+                self._status = _status_line(line)
+            return None
+        if line:
+            self._add(line)
+            return None
+        return self._blank_line()
+
+    def _add(self, line: bytes) -> None:
+        if line[0] in b" \t":  # a folded line continues its field (RFC 9112 section 5.2)
+            if not self._fields:
+                raise TransferError(Kind.PROTOCOL, "the response head begins with a folded line")
+            name, value = self._fields[-1]
+            self._fields[-1] = (name, value + " " + _text(line.strip(b" \t")))
+            return
+        match = _FIELD.fullmatch(line)
+        if match is None:
+            raise TransferError(Kind.PROTOCOL, f"the response head has a line that is no field: {line[:60]!r}")
+        if len(self._fields) == MAX_FIELDS:
+            raise TransferError(Kind.PROTOCOL, f"the response head has more than {MAX_FIELDS} fields")
+        self._fields.append((match[1].decode("ascii"), _text(match[2])))
+
+    def _blank_line(self) -> ResponseHead | None:
+        assert self._status is not None
+        version, status, reason = self._status
+        fields = tuple(self._fields)
+        self._reset()
+        if status >= 200:
+            return response_head(version, status, reason, fields)
+        self._informational += 1
+        if status == 101:
+            raise TransferError(Kind.PROTOCOL, "the server switched protocols, which was not asked for")
+        if self._informational > MAX_INFORMATIONAL:
+            raise TransferError(Kind.PROTOCOL, f"more than {MAX_INFORMATIONAL} informational responses came")
+        return None
+
+
+def _status_line(line: bytes) -> tuple[str, int, str]:
+    match = _STATUS_LINE.fullmatch(line)
+    if match is None or not 100 <= int(match[2]) <= 599:
+        raise TransferError(Kind.PROTOCOL, f"this is not an HTTP response: {line[:60]!r}")
+    return match[1].decode(), int(match[2]), _text(match[3] or b"")
+
+
+def _text(value: bytes) -> str:
+    if _BROKEN_VALUE.search(value):
+        raise TransferError(Kind.PROTOCOL, f"the response head has forbidden characters: {value[:60]!r}")
+    return value.decode("latin-1")

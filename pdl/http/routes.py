@@ -1,0 +1,97 @@
+"""By which way an origin is reached: directly, or through which proxy; and which certificates are trusted."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+from pdl import url as urls
+from pdl.errors import SettingsError
+from pdl.settings import Settings
+
+_SCHEMES = ("http", "https")
+
+
+class Routes:
+    """The proxy of every URL, looked up once an origin.
+
+    Args:
+        settings: `proxy` wins over the environment; an empty one means none at all.
+        environment: proxy URLs by scheme, with `all` and `no`, as `urllib.request.getproxies()` gives them.
+
+    Raises:
+        SettingsError: a proxy that pdl cannot speak to.
+    """
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str] | None = None) -> None:
+        known: Mapping[str, str] = getproxies() if environment is None else environment
+        if settings.proxy is not None:
+            known = {"all": settings.proxy}
+        self._by_scheme = {scheme: _checked(known.get(scheme) or known.get("all")) for scheme in _SCHEMES}
+        self._exempt = [entry.strip().lower() for entry in known.get("no", "").split(",") if entry.strip()]
+        self._proxy_of_origin = lru_cache(maxsize=4096)(self._look_up)
+
+    def proxy(self, url: str) -> str | None:
+        """The proxy for a canonical URL, or None for a direct connection."""
+        return self._proxy_of_origin(urls.origin(url))
+
+    def _look_up(self, origin: str) -> str | None:
+        parts = urls.split(origin + "/")
+        proxy = self._by_scheme[parts.scheme]
+        if proxy is None or any(_exempts(entry, parts.host, parts.port) for entry in self._exempt):
+            return None
+        return proxy
+
+
+def _checked(proxy: str | None) -> str | None:
+    if not proxy:
+        return None
+    if "://" not in proxy:
+        proxy = "http://" + proxy
+    try:
+        parts = urlsplit(proxy)
+        usable = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SettingsError(f"the proxy {urls.masked(proxy)!r} is not an http:// or https:// URL with a host")
+    return proxy
+
+
+def _exempts(entry: str, host: str, port: int) -> bool:
+    """Whether an entry of NO_PROXY covers a host: `*`, a name and all below it, an address, or a CIDR block."""
+    if entry == "*":
+        return True
+    name, colon, only_port = entry.rpartition(":")
+    if colon and only_port.isdigit() and ":" not in name:
+        if int(only_port) != port:
+            return False
+        entry = name
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(entry.strip("[]"), strict=False)
+    except ValueError:
+        name = entry.lstrip("*").lstrip(".")
+        return bool(name) and (host == name or host.endswith("." + name))
+
+
+def ca_location(settings: Settings, environment: Mapping[str, str] = os.environ) -> str:
+    """File or folder of the CA certificates to trust: the option, the usual variables, else certifi's.
+
+    Raises:
+        SettingsError: nothing is there.
+    """
+    given = [("--cacert", settings.cacert)]
+    given += [(name, environment.get(name)) for name in ("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE")]
+    given += [(name, environment.get(name)) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")]
+    for name, place in given:
+        if place:
+            if not os.path.exists(place):
+                raise SettingsError(f"{name} names {place!r}, which does not exist")
+            return place
+    import certifi  # noqa: PLC0415 - only https needs it
+
+    return certifi.where()

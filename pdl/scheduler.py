@@ -1,0 +1,385 @@
+"""When to start what: caps and pauses of hosts, retries, mirrors, redirects. It keeps the time; nobody sleeps.
+
+All of it runs in the one loop, so nothing here needs a lock.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import os
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import retry
+from . import url as urls
+from .errors import Kind
+from .http.routes import Routes
+from .model import Attempt, Download, Outcome, Partial, Verdict
+from .settings import Settings
+
+FARTHEST = 16_384
+"""Downloads read ahead at the most, while the hosts of all that are known are at their caps or paused."""
+
+_DEATHS = 2  # of a worker on the same URL, after which it is the URL that is blamed
+
+
+@dataclass(slots=True)
+class Task:
+    """One download on its way: where it is to be asked for next, and what has been tried."""
+
+    row: int
+    download: Download
+    path: str
+    mirrors: deque[str] = field(init=False)
+    url: str = field(init=False)
+    """Where the next attempt goes: the first mirror, or a hop behind it."""
+    hops: list[str] = field(default_factory=list)
+    headers_allowed: bool = True
+    hop_credentials: str | None = None
+    attempts: int = 0
+    failures: int = 0
+    once: dict[Kind, int] = field(default_factory=dict)
+    deaths: int = 0
+    partial: Partial | None = None
+    started: float | None = None
+    total: int | None = None
+    size: int = 0
+
+    def __post_init__(self) -> None:
+        self.mirrors = deque((self.download.url, *self.download.mirrors))
+        self.url = self.mirrors[0]
+
+    def from_the_start(self) -> None:
+        """Ask the current mirror itself again, not the hop that a redirect once led to."""
+        self.url = self.mirrors[0]
+        self.hops.clear()
+        self.headers_allowed = True
+        self.hop_credentials = None
+
+    def follow(self, location: str, credentials: str | None) -> None:
+        """Go on at a redirect's target; what the user gave for an origin stays with it (RFC 9110 section 15.4)."""
+        if urls.origin(location) != urls.origin(self.url):
+            self.headers_allowed = False
+        self.hops.append(self.url)
+        self.url, self.hop_credentials = location, credentials
+
+    @property
+    def credentials(self) -> str | None:
+        if self.hop_credentials is not None or not self.headers_allowed:
+            return self.hop_credentials
+        return dict(self.download.credentials).get(self.mirrors[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A download that will not be tried any more."""
+
+    task: Task
+    outcome: Outcome
+    seconds: float
+
+
+@dataclass(slots=True, eq=False)
+class _Host:
+    """One authority: what waits for it, and whether it may be asked."""
+
+    name: str
+    queue: deque[Task] = field(default_factory=deque)
+    active: int = 0
+    paused_until: float = -math.inf
+    paused_by: Outcome | None = None
+    listed: bool = False  # stands in the queue of hosts that can start something
+
+    @property
+    def parked(self) -> bool:
+        return self.paused_until == math.inf
+
+
+class Scheduler:
+    """Decides which attempt starts next, and what follows from how it ended.
+
+    Args:
+        settings: caps, retries and limits.
+        routes: the proxy of every URL.
+        capacity: attempts that the engine carries at once.
+        parts: folder of the part files.
+        deadline: the time at which the whole job ends, or None.
+    """
+
+    def __init__(
+        self, settings: Settings, routes: Routes, *, capacity: int, parts: str, deadline: float | None = None
+    ) -> None:
+        self._settings = settings
+        self._routes = routes
+        self._capacity = min(capacity, settings.jobs)
+        self._per_host = settings.per_host or self._capacity
+        self._near = max(256, 4 * self._capacity)
+        self._parts = parts
+        self._deadline = deadline
+        self._hosts: dict[str, _Host] = {}
+        self._ready: deque[_Host] = deque()
+        self._later: list[tuple[float, int, Any]] = []  # (time, tie-breaker, Task or _Host)
+        self._order = itertools.count()
+        self._ids = itertools.count(1)
+        self._active: dict[int, Task] = {}
+        self._no_resume: dict[str, None] = {}  # hosts that answer every range request with the whole file
+        self.total = 0
+        """Downloads that were added and have not ended."""
+
+    # -- in
+
+    def add(self, task: Task) -> None:
+        """A download that may start now."""
+        self.total += 1
+        self._enqueue(task)
+
+    @property
+    def room(self) -> int:
+        """How many more downloads may be read: a bounded look-ahead, wider while capped hosts stand in the way."""
+        starving = not self._ready and len(self._active) < self._capacity
+        return max(0, (FARTHEST if starving else self._near) - self.total)
+
+    @property
+    def active(self) -> int:
+        """Attempts under way."""
+        return len(self._active)
+
+    def running(self) -> Iterable[Task]:
+        """The downloads that have an attempt under way."""
+        return self._active.values()
+
+    def task(self, attempt: int) -> Task | None:
+        """The download of an attempt under way."""
+        return self._active.get(attempt)
+
+    # -- out
+
+    def next(self, now: float) -> Attempt | None:
+        """The attempt to start now, or None while there is none or no slot is free."""
+        if len(self._active) >= self._capacity:
+            return None
+        if self._later:
+            self._release(now)
+        while self._ready:
+            host = self._ready.popleft()
+            host.listed = False
+            if not self._startable(host, now):
+                continue
+            task = host.queue.popleft()
+            host.active += 1
+            self._list(host, now)
+            return self._attempt(task, now)
+        return None
+
+    def wake_up(self) -> float:
+        """When something may start that can't start now; infinity if only events can change that."""
+        return self._later[0][0] if self._later else math.inf
+
+    def _attempt(self, task: Task, now: float) -> Attempt:
+        if task.started is None:
+            task.started = now
+        if not task.hops:
+            task.attempts += 1
+        entry_host = urls.split(task.mirrors[0]).host
+        attempt = Attempt(
+            id=next(self._ids),
+            row=task.row,
+            url=task.url,
+            part=os.path.join(self._parts, f"{task.row}.part"),
+            headers=self._headers(task),
+            credentials=task.credentials,
+            proxy=self._routes.proxy(task.url),
+            partial=task.partial if task.partial is not None and task.partial.url == task.url else None,
+            digest=task.download.digest,
+            size=task.download.size,
+            time_limit=self._time_limit(task, now),
+            refuse_link_local=bool(task.hops) and urls.split(task.url).host != entry_host,
+        )
+        self._active[attempt.id] = task
+        return attempt
+
+    def _headers(self, task: Task) -> tuple[tuple[str, str], ...]:
+        if not task.headers_allowed:
+            return ()
+        own = {name.lower() for name, _ in task.download.headers}
+        common = tuple(pair for pair in self._settings.headers if pair[0].lower() not in own)
+        return common + task.download.headers
+
+    def _time_limit(self, task: Task, now: float) -> float | None:
+        assert task.started is not None
+        limits = []
+        if self._settings.max_time is not None:
+            limits.append(task.started + self._settings.max_time - now)
+        if self._deadline is not None:
+            limits.append(self._deadline - now)
+        return max(min(limits), 0.0) if limits else None
+
+    # -- back
+
+    def finished(self, attempt: int, outcome: Outcome, now: float) -> Ended | None:
+        """An attempt ended: the end of its download, or None if that goes on."""
+        task = self._active.pop(attempt)
+        host = self._hosts[_authority(task.url)]
+        host.active -= 1
+        if outcome.opened or outcome.partial is not None:
+            task.partial = outcome.partial
+        if outcome.ranges_ignored:
+            self._never_resume(host.name)
+        if host.name in self._no_resume:
+            task.partial = None
+        ended = self._decide(task, outcome, host, now)
+        self._list(host, now)
+        self._forget(host)
+        return ended
+
+    def _decide(self, task: Task, outcome: Outcome, host: _Host, now: float) -> Ended | None:
+        if outcome.verdict is Verdict.REDIRECT:
+            return self._follow(task, outcome, now)
+        if outcome.verdict is Verdict.RESTART:
+            task.partial = None
+            task.from_the_start()
+            return self._again(task, now)
+        if outcome.verdict is Verdict.STOPPED:
+            task.attempts -= not task.hops
+            task.from_the_start()
+            return self._again(task, now)
+        if outcome.verdict is Verdict.FAILED:
+            return self._failed(task, outcome, host, now)
+        return self._end(task, outcome, now)
+
+    def _follow(self, task: Task, outcome: Outcome, now: float) -> Ended | None:
+        assert outcome.location is not None
+        if len(task.hops) >= self._settings.max_redirects:
+            chain = " -> ".join([*task.hops[-3:], task.url, outcome.location])
+            message = f"more than {self._settings.max_redirects} redirects; the last: {chain}"
+            return self._failed(task, _failure(Kind.REDIRECT, message, outcome), None, now)
+        task.follow(outcome.location, outcome.location_credentials)
+        return self._again(task, now)
+
+    def _failed(self, task: Task, outcome: Outcome, host: _Host | None, now: float) -> Ended | None:
+        if outcome.kind is Kind.WORKER:
+            task.deaths += 1
+            if task.deaths < _DEATHS:
+                task.attempts -= not task.hops
+                task.from_the_start()
+                return self._again(task, now)
+            return self._end(task, outcome, now)
+        if host is not None and outcome.retry_after is not None:
+            self._pause(host, outcome, now)
+        further = retry.further_tries(outcome)
+        if further == 0:
+            return self._next_mirror(task, outcome, now)
+        assert outcome.kind is not None
+        task.once[outcome.kind] = task.once.get(outcome.kind, 0) + 1
+        task.failures += 1
+        if task.failures > self._settings.retries or task.once[outcome.kind] > further:
+            return self._end(task, outcome, now)
+        return self._try_again(task, now)
+
+    def _next_mirror(self, task: Task, outcome: Outcome, now: float) -> Ended | None:
+        """A mirror failed for good: drop it and ask the next, if there is one."""
+        if len(task.mirrors) == 1:
+            return self._end(task, outcome, now)
+        task.mirrors.popleft()
+        task.partial = None
+        task.from_the_start()
+        return self._again(task, now)
+
+    def _try_again(self, task: Task, now: float) -> None:
+        """Ask the next mirror, after a pause once all had their turn."""
+        rounds, rest = divmod(task.failures, len(task.mirrors))
+        if len(task.mirrors) > 1:
+            task.mirrors.rotate(-1)
+            task.partial = None
+        task.from_the_start()
+        delay = 0.0 if rest else retry.backoff(task.url, rounds, self._settings.retry_delay)
+        heapq.heappush(self._later, (now + delay, next(self._order), task))
+
+    def _again(self, task: Task, now: float) -> Ended | None:
+        """Ask again at once, before what has not been asked yet."""
+        limit = self._time_limit(task, now)
+        if limit == 0 and self._settings.max_time is not None:
+            message = "the time for this file is over (--max-time)"
+            return self._end(task, Outcome(Verdict.FAILED, Kind.TIMEOUT, message), now)
+        self._enqueue(task, first=True)
+        return None
+
+    def _end(self, task: Task, outcome: Outcome, now: float) -> Ended:
+        self.total -= 1
+        return Ended(task, outcome, now - task.started if task.started is not None else 0.0)
+
+    # -- hosts
+
+    def _enqueue(self, task: Task, *, first: bool = False) -> None:
+        name = _authority(task.url)
+        host = self._hosts.get(name)
+        if host is None:
+            host = self._hosts[name] = _Host(name)
+        if first:
+            host.queue.appendleft(task)
+        else:
+            host.queue.append(task)
+        self._list(host, -math.inf)
+
+    def _startable(self, host: _Host, now: float) -> bool:
+        return bool(host.queue) and host.active < self._per_host and host.paused_until <= now
+
+    def _list(self, host: _Host, now: float) -> None:
+        """Put a host in line if it can start something; a pause that has not been lifted keeps it out."""
+        if not host.listed and host.queue and host.active < self._per_host and host.paused_until <= now:
+            host.listed = True
+            self._ready.append(host)
+
+    def _pause(self, host: _Host, outcome: Outcome, now: float) -> None:
+        assert outcome.retry_after is not None
+        asked = outcome.retry_after
+        until = now + asked if asked <= retry.LONGEST_RETRY_AFTER else math.inf
+        if until > host.paused_until:
+            host.paused_until, host.paused_by = until, outcome
+            if until < math.inf:
+                heapq.heappush(self._later, (until, next(self._order), host))
+
+    def _release(self, now: float) -> None:
+        """Bring back what is due: downloads whose back-off is over, hosts whose pause is."""
+        while self._later and self._later[0][0] <= now:
+            _, _, due = heapq.heappop(self._later)
+            if isinstance(due, Task):
+                self._enqueue(due, first=True)
+            elif due.paused_until <= now:
+                due.paused_until = -math.inf
+                self._list(due, now)
+                self._forget(due)
+
+    def _forget(self, host: _Host) -> None:
+        if not host.queue and not host.active and host.paused_until == -math.inf:
+            self._hosts.pop(host.name, None)
+
+    def _never_resume(self, host: str) -> None:
+        self._no_resume[host] = None
+        while len(self._no_resume) > 1024:
+            del self._no_resume[next(iter(self._no_resume))]
+
+    def give_up_parked(self, now: float) -> list[Ended]:
+        """End the downloads of parked hosts, if nothing else is left to do but wait for them."""
+        if self._active or self._later or self._ready:
+            return []
+        ended = []
+        for host in [host for host in self._hosts.values() if host.parked]:
+            assert host.paused_by is not None
+            outcome = host.paused_by
+            message = f"{outcome.message}, and the host asks to wait {outcome.retry_after:.0f} s"
+            ended += [self._end(task, _failure(Kind.HTTP, message, outcome), now) for task in host.queue]
+            host.queue.clear()
+        return ended
+
+
+def _authority(url: str) -> str:
+    return urls.split(url).authority
+
+
+def _failure(kind: Kind, message: str, after: Outcome) -> Outcome:
+    return Outcome(Verdict.FAILED, kind, message, status=after.status)
