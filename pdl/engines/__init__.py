@@ -1,0 +1,102 @@
+"""The engines by name. A module is imported when its engine is first asked for."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from typing import NamedTuple
+
+from pdl.errors import EngineNotInstalledError, PdlError, UnknownEngineError
+from pdl.model import Engine
+from pdl.settings import Settings
+
+GROUP = "pdl.engines"
+"""Entry points of this group are engines from other packages: a callable that takes `Settings`."""
+
+
+class _BuiltIn(NamedTuple):
+    module: str
+    factory: str
+    needs: tuple[str, ...]  # libraries, by the name under which they are imported
+    about: str
+
+
+_BUILT_IN = {
+    "sequential": _BuiltIn("pdl.engines.sequential", "SequentialEngine", ("requests",), "one after another"),
+    "threads": _BuiltIn("pdl.engines.threads", "ThreadsEngine", ("requests",), "a pool of threads"),
+    "gevent": _BuiltIn("pdl.engines.gevent", "GeventEngine", ("requests", "gevent"), "greenlets, nothing patched"),
+}
+_AUTO = ("threads", "sequential")  # in the order of preference
+
+
+def _others() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP) if point.name not in _BUILT_IN}
+
+
+def names() -> list[str]:
+    """All registered engines, installed or not."""
+    return [*_BUILT_IN, *sorted(_others())]
+
+
+def available() -> dict[str, str | None]:
+    """Every engine, with None or the reason why it can't be used here."""
+    found: dict[str, str | None] = {name: _missing(entry.needs) for name, entry in _BUILT_IN.items()}
+    for name, point in sorted(_others().items()):
+        try:
+            point.load()
+            found[name] = None
+        except Exception as error:  # another package's import may fail in any way
+            found[name] = f"{point.value} cannot be imported: {error}"
+    return found
+
+
+def about(name: str) -> str:
+    """A few words on an engine."""
+    entry = _BUILT_IN.get(name)
+    return entry.about if entry else f"from {_others()[name].value}"
+
+
+def _missing(needs: tuple[str, ...]) -> str | None:
+    missing = [library for library in needs if importlib.util.find_spec(library) is None]
+    return f"not installed; this does it: pip install {' '.join(missing)}" if missing else None
+
+
+def create(engine: str | Engine, settings: Settings) -> Engine:
+    """An engine by its name, or the given one.
+
+    Raises:
+        UnknownEngineError: no engine has that name.
+        EngineNotInstalledError: its library is not installed.
+    """
+    if not isinstance(engine, str):
+        if not all(callable(getattr(engine, method, None)) for method in ("start", "wait", "close")):
+            raise UnknownEngineError(f"{engine!r} is neither the name of an engine nor an engine")
+        return engine
+    return _factory(resolve_auto(engine))(settings)
+
+
+def resolve_auto(engine: str) -> str:
+    """The name of the engine that `auto` stands for here; any other name as it is."""
+    if engine != "auto":
+        return engine
+    usable = (name for name in _AUTO if _missing(_BUILT_IN[name].needs) is None)
+    return next(usable, _AUTO[-1])
+
+
+def _factory(name: str) -> Callable[[Settings], Engine]:
+    if (entry := _BUILT_IN.get(name)) is not None:
+        if (why := _missing(entry.needs)) is not None:
+            raise EngineNotInstalledError(f"the engine {name!r} is {why}")
+        factory: Callable[[Settings], Engine] = getattr(importlib.import_module(entry.module), entry.factory)
+        return factory
+    if (point := _others().get(name)) is None:
+        raise UnknownEngineError(f"there is no engine {name!r}; there are: auto, {', '.join(names())}")
+    try:
+        loaded: Callable[[Settings], Engine] = point.load()
+    except PdlError:
+        raise
+    except Exception as error:  # another package's import may fail in any way
+        raise EngineNotInstalledError(f"the engine {name!r} ({point.value}) cannot be imported: {error}") from error
+    return loaded

@@ -1,0 +1,107 @@
+"""A TCP connection to the first of several addresses that answers (RFC 8305, happy eyeballs)."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pdl.errors import Kind
+from pdl.http.fault import TransferError
+from pdl.resolver import Address
+
+from .leash import Leash
+from .sockets import SLICE, Sockets
+
+STAGGER = 0.25
+"""Seconds after which the next address is tried beside those that have not answered."""
+
+_UNDER_WAY = {0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY, getattr(errno, "WSAEWOULDBLOCK", 0)}
+
+
+def interleave(addresses: Iterable[Address]) -> list[Address]:
+    """The addresses with their families in turns, beginning with the one that the system prefers."""
+    by_family: dict[int, list[Address]] = {}
+    for address in addresses:
+        by_family.setdefault(address.family, []).append(address)
+    turns: list[Address] = []
+    queues = list(by_family.values())
+    while any(queues):
+        turns += [queue.pop(0) for queue in queues if queue]
+    return turns
+
+
+def allowed(addresses: Sequence[Address], *, refuse_link_local: bool) -> list[Address]:
+    """The addresses that an attempt may connect to, in the order in which they are tried.
+
+    Raises:
+        TransferError: BLOCKED, if a rule leaves none.
+    """
+    if refuse_link_local and (blocked := [address.ip for address in addresses if _link_local(address.ip)]):
+        raise TransferError(Kind.BLOCKED, f"the redirect leads to the link-local address {blocked[0]}")
+    return interleave(addresses)
+
+
+def _link_local(ip: str) -> bool:
+    address = ipaddress.ip_address(ip)
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_link_local
+
+
+def connect(addresses: Sequence[Address], port: int, leash: Leash, sockets: Sockets) -> Any:
+    """A connected socket of the engine's kind.
+
+    Raises:
+        TransferError: CONNECT with the last address's reason, or TIMEOUT.
+    """
+    waiting = list(addresses)
+    pending: list[socket.socket] = []
+    failure = "it has no address"
+    try:
+        while waiting or pending:
+            if waiting:
+                address = waiting.pop(0)
+                sock = socket.socket(address.family, socket.SOCK_STREAM)
+                pending.append(sock)
+                sock.setblocking(False)
+                code = sock.connect_ex(address.sockaddr(port))
+                if code not in _UNDER_WAY:
+                    failure = _drop(pending, sock, code)
+                    continue
+            sock_or_none, failure = _first(pending, leash, sockets, failure, until_next=bool(waiting))
+            if sock_or_none is not None:
+                pending.remove(sock_or_none)
+                sock_or_none.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return sockets.adopt(sock_or_none)
+    except OSError as error:
+        raise TransferError(Kind.CONNECT, f"no socket: {error.strerror or error}") from error
+    finally:
+        for sock in pending:
+            sock.close()
+    raise TransferError(Kind.CONNECT, f"cannot connect: {failure}")
+
+
+def _first(
+    pending: list[socket.socket], leash: Leash, sockets: Sockets, failure: str, *, until_next: bool
+) -> tuple[socket.socket | None, str]:
+    """The first pending socket that connects; None when the next address has its turn or all have failed."""
+    patience = STAGGER if until_next else float("inf")
+    while pending and patience > 0:
+        leash.check()
+        pause = min(SLICE, patience, leash.clock.remaining())
+        for sock in sockets.wait_writable(pending, pause):
+            code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code == 0:
+                return sock, failure
+            failure = _drop(pending, sock, code)
+        patience -= pause
+    return None, failure
+
+
+def _drop(pending: list[socket.socket], sock: socket.socket, code: int) -> str:
+    pending.remove(sock)
+    sock.close()
+    return os.strerror(code)

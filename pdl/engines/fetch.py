@@ -1,0 +1,163 @@
+"""One attempt over requests, as a generator of events: the driver that all blocking engines share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from pdl.errors import Kind
+from pdl.http.clock import TransferClock
+from pdl.http.fault import TransferError
+from pdl.http.head import ResponseHead, response_head
+from pdl.http.transfer import Transfer
+from pdl.model import Advanced, Attempt, Event, Finished, Outcome, Responded, Verdict
+from pdl.resolver import Resolver
+from pdl.settings import Settings
+
+from .adapter import StrictAdapter
+from .leash import Leash, Stopped
+from .pools import Ride
+from .sockets import Sockets
+
+PIECE = 256 * 1024
+"""Bytes read from a connection at once, at the most."""
+DRAINED = 64 * 1024
+"""Bytes of an unwanted body that are read for the sake of the connection; a larger body costs the connection."""
+NEWS_EVERY = 0.1
+"""Seconds between two `Advanced` of an attempt."""
+
+
+class Driver:
+    """Carries attempts over requests, one generator each, on shared connections.
+
+    Args:
+        settings: of the job.
+        sockets: how the engine waits.
+        now: the engine's clock.
+    """
+
+    def __init__(
+        self, settings: Settings, sockets: Sockets | None = None, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._settings = settings
+        self._sockets = sockets or Sockets()
+        self._now = now
+        self._resolver = Resolver()
+        self._adapter = StrictAdapter(settings, self._sockets, self._resolver)
+
+    def leash(self, attempt: Attempt) -> Leash:
+        """What the engine holds an attempt by."""
+        return Leash(TransferClock(self._settings, attempt.time_limit, self._now))
+
+    def fetch(self, attempt: Attempt, leash: Leash) -> Iterator[Event | None]:
+        """Carry an attempt; None is a step without news. The last event is `Finished`, whatever happens."""
+        transfer = Transfer(attempt, self._settings)
+        try:
+            yield from self._carry(transfer, leash)
+        except Stopped:
+            transfer.on_stop()
+        except Exception as error:  # a bug here must cost one attempt, not the run
+            transfer.on_stop()
+            message = f"the worker broke: {type(error).__name__}: {error}"
+            yield Finished(attempt.id, Outcome(Verdict.FAILED, Kind.WORKER, message))
+            return
+        except BaseException:
+            transfer.on_stop()
+            raise
+        finally:
+            leash.release()
+        assert transfer.outcome is not None
+        yield Finished(attempt.id, transfer.outcome)
+
+    def _carry(self, transfer: Transfer, leash: Leash) -> Iterator[Event | None]:
+        attempt = transfer.attempt
+        raw: Any = None
+        try:
+            ride = Ride(leash, self._resolver, self._sockets, attempt.refuse_link_local)
+            leash.check()
+            response = self._adapter.exchange(transfer.request(), ride, attempt.proxy)
+            raw = response.raw
+            if transfer.on_head(_head(response)):
+                yield from self._body(transfer, raw)
+        except TransferError as fault:
+            transfer.on_error(fault)
+        except requests.RequestException as error:
+            transfer.on_error(_named(error))
+        except HTTPError as error:
+            transfer.on_error(TransferError(Kind.RESET, f"the connection broke: {error}"))
+        finally:
+            if raw is not None:
+                _let_go(raw, drain=transfer.outcome is not None and not transfer.outcome.opened)
+
+    def _body(self, transfer: Transfer, raw: Any) -> Iterator[Event | None]:
+        attempt, told = transfer.attempt.id, False
+        news_at = self._now() + NEWS_EVERY
+        while data := raw.read1(PIECE, decode_content=False):
+            if not transfer.on_data(data):
+                break
+            now = self._now()
+            if now < news_at:
+                yield None
+                continue
+            news_at = now + NEWS_EVERY
+            if not told:
+                told = True
+                yield Responded(attempt, 200, transfer.total, transfer.validator)
+            yield Advanced(attempt, transfer.size)
+        transfer.on_end()
+
+    def close(self) -> None:
+        """Close idle connections and the resolver."""
+        self._adapter.close()
+        self._resolver.close()
+
+
+def _head(response: requests.Response) -> ResponseHead:
+    """The head as it was parsed from the wire; where a test has put a response in its place, from its fields."""
+    strict = getattr(response.raw, "_original_response", None)
+    head = getattr(strict, "head", None)
+    if head is not None:
+        return head  # type: ignore[no-any-return]  # it is the StrictResponse's
+    fields = tuple(response.raw.headers.items())
+    return response_head("1.1", response.status_code, response.reason or "", fields)
+
+
+def _let_go(raw: Any, *, drain: bool) -> None:
+    """Give the connection back: after its body, or a short unwanted one; else close it."""
+    try:
+        length = raw.length_remaining
+        if drain and (length is None or length <= DRAINED):
+            left = DRAINED
+            while left > 0 and (data := raw.read1(left, decode_content=False)):
+                left -= len(data)
+    except (TransferError, HTTPError):
+        pass  # the outcome is settled already; only the connection is lost
+    finally:
+        raw.close()
+        raw.release_conn()
+
+
+_NAMES: dict[type[requests.RequestException], Kind] = {
+    requests.exceptions.ProxyError: Kind.PROXY,
+    requests.exceptions.SSLError: Kind.TLS,
+    requests.exceptions.ConnectTimeout: Kind.TIMEOUT,
+    requests.exceptions.ReadTimeout: Kind.TIMEOUT,
+    requests.exceptions.Timeout: Kind.TIMEOUT,
+    requests.exceptions.ConnectionError: Kind.CONNECT,
+    requests.exceptions.ChunkedEncodingError: Kind.TRUNCATED,
+    requests.exceptions.ContentDecodingError: Kind.CODING,
+    requests.exceptions.InvalidURL: Kind.INPUT,
+    requests.exceptions.InvalidSchema: Kind.BLOCKED,
+}
+"""What requests' own exceptions are; most faults are named below it, before it sees them."""
+
+
+def _named(error: requests.RequestException) -> TransferError:
+    for known in type(error).__mro__:
+        if known in _NAMES:
+            return TransferError(_NAMES[known], f"{type(error).__name__}: {error}")
+    return TransferError(Kind.INTERNAL, f"{type(error).__name__}: {error}")

@@ -1,0 +1,61 @@
+"""What holds an attempt while it is carried: its clock, its socket, and the word to let go."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+from pdl.http.clock import TransferClock
+from pdl.http.fault import TransferError
+
+
+class Leash:
+    """Cuts an attempt off from another thread or greenlet, wherever it blocks."""
+
+    def __init__(self, clock: TransferClock) -> None:
+        self.clock = clock
+        self.fault: BaseException | None = None
+        """Why it was cut, once it was."""
+        self._socket: socket.socket | None = None
+
+    def hold(self, sock: socket.socket | None) -> None:
+        """The socket that the attempt now depends on."""
+        self._socket = sock
+        self.check()
+
+    def release(self) -> None:
+        """The attempt is over; its socket may serve another."""
+        self._socket = None
+
+    def cut(self, fault: BaseException) -> None:
+        """End the attempt with this fault at its next step, and wake it where it waits for its socket."""
+        if self.fault is None:
+            self.fault = fault
+        sock = self._socket
+        if sock is not None:
+            with contextlib.suppress(OSError):  # it may be closed already, or not yet connected
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def abandon(self) -> None:
+        """End the connection without the I/O library around it, whose loop may belong to another thread."""
+        raw = getattr(self._socket, "_sock", self._socket)
+        if raw is not None:
+            with contextlib.suppress(OSError):
+                raw.shutdown(socket.SHUT_RDWR)
+
+    def check(self) -> None:
+        """Raise what it was cut with, if it was; else judge the time-outs."""
+        if self.fault is not None:
+            raise self.fault
+        self.clock.check()
+
+    def judge(self) -> None:
+        """Cut it if it is over a limit that it doesn't notice itself while it waits."""
+        try:
+            self.clock.check()
+        except TransferError as fault:
+            self.cut(fault)
+
+
+class Stopped(BaseException):
+    """The engine was closed. Not an Exception, so that no library takes it for a fault of the network."""

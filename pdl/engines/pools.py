@@ -1,0 +1,223 @@
+"""urllib3's connections and pools with our resolver, our sockets and our reading of responses."""
+
+from __future__ import annotations
+
+import functools
+import ssl
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from urllib3 import HTTPConnectionPool, HTTPHeaderDict, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
+from urllib3.response import BaseHTTPResponse
+from urllib3.util.connection import is_connection_dropped
+from urllib3.util.proxy import connection_requires_http_tunnel
+
+from pdl.errors import Kind
+from pdl.http.fault import TransferError
+from pdl.resolver import ResolveError, Resolver
+
+from .connect import allowed, connect
+from .leash import Leash
+from .response import EmptyReplyError, StrictResponse
+from .sockets import Sockets
+
+
+@dataclass(frozen=True, slots=True)
+class Ride:
+    """What a connection needs of the attempt that it carries right now."""
+
+    leash: Leash
+    resolver: Resolver
+    sockets: Sockets
+    refuse_link_local: bool
+
+
+def _mount(conn: Any, ride: Ride) -> None:
+    """Tell a connection which attempt it carries now."""
+    conn.ride = ride
+    conn.response_class = functools.partial(StrictResponse, leash=ride.leash, timeouts=ride.sockets.timeouts)
+
+
+class _Mounted:
+    """A connection that connects by our rules; mixed into urllib3's two classes."""
+
+    def _new_conn(self: Any) -> Any:
+        ride: Ride = self.ride
+        lookup = ride.resolver.lookup(self._dns_host)
+        if not lookup.done:
+            ride.sockets.await_lookup(lookup, ride.leash)
+        try:
+            found = lookup.result()
+        except ResolveError as error:
+            raise TransferError(Kind.DNS, error.message, retries=None if error.transient else 1) from None
+        sock = connect(
+            allowed(found, refuse_link_local=ride.refuse_link_local), self.port, ride.leash, ride.sockets
+        )
+        ride.leash.hold(sock)
+        self.timeout = ride.leash.clock.remaining() if ride.sockets.timeouts else None
+        sock.settimeout(self.timeout)
+        return sock
+
+
+class _HTTPConnection(_Mounted, HTTPConnection):
+    pass
+
+
+class _HTTPSConnection(_Mounted, HTTPSConnection):
+    pass
+
+
+class _Idle:
+    """Idle connections of one origin, last in, first out; mixed into urllib3's two pools.
+
+    urllib3's own queue is filled with placeholders up to its size, which costs a millisecond an origin at a
+    thousand jobs.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._idle: deque[Any] = deque()
+        self._over = False
+
+    def take(self: Any, *, fresh: bool) -> Any:
+        """A connection; one that is open already, unless it must be fresh."""
+        while self._idle and not fresh:
+            try:
+                conn = self._idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if not is_connection_dropped(conn):
+                return conn
+            conn.close()
+        return self._new_conn()
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is None:
+            return
+        if self._over or conn.is_closed:
+            conn.close()
+        else:
+            self._idle.append(conn)
+
+    def close(self) -> None:
+        self._over = True
+        while self._idle:
+            self._idle.pop().close()
+        super().close()  # type: ignore[misc]  # of urllib3's pool, which this is mixed into
+
+
+class _HTTPPool(_Idle, HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class _HTTPSPool(_Idle, HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
+
+
+POOL_CLASSES: dict[str, Any] = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
+class RiddenPool:
+    """A pool bound to one attempt: what requests' adapter calls `urlopen` on."""
+
+    def __init__(self, pool: Any, ride: Ride) -> None:
+        self._pool = pool
+        self._ride = ride
+
+    def urlopen(self, *, url: str, headers: Any, **_: Any) -> BaseHTTPResponse:
+        """Send a GET request and read the response's head.
+
+        A re-used connection that the server has closed meanwhile is replaced once, silently: the request cannot
+        have been answered (RFC 9112 section 9.3.1).
+
+        Raises:
+            TransferError: whatever went wrong, by its kind.
+        """
+        try:
+            return self._exchange(url, headers, fresh=False)
+        except _StaleError:
+            return self._exchange(url, headers, fresh=True)
+
+    def _exchange(self, url: str, headers: Any, *, fresh: bool) -> BaseHTTPResponse:
+        pool = self._pool
+        conn = pool.take(fresh=fresh)
+        reused = not conn.is_closed
+        _mount(conn, self._ride)
+        try:
+            if reused:
+                self._ride.leash.hold(conn.sock)
+            else:
+                self._connect(conn)
+            return self._ask(conn, url, headers)
+        except (EmptyReplyError, ConnectionError) as error:
+            conn.close()
+            if reused and self._ride.leash.fault is None:
+                raise _StaleError from None
+            raise self._named(error, Kind.RESET) from error
+        except BaseException:
+            conn.close()
+            raise
+
+    def _connect(self, conn: Any) -> None:
+        """Connect, through the proxy's tunnel and with TLS where the URL asks for them."""
+        pool = self._pool
+        tunnel = connection_requires_http_tunnel(pool.proxy, pool.proxy_config, pool.scheme)
+        self._ride.leash.clock.connecting()
+        try:
+            if tunnel:
+                pool._prepare_proxy(conn)  # noqa: SLF001 - the only way to a tunnel that urllib3 has
+            else:
+                conn.connect()
+            self._ride.leash.hold(conn.sock)
+        except (TransferError, OSError, HTTPError, ValueError) as error:
+            fault = self._named(error, Kind.CONNECT)
+            if pool.proxy is not None and not conn.has_connected_to_proxy and fault.kind is not Kind.TIMEOUT:
+                fault = TransferError(Kind.PROXY, f"the proxy cannot be reached: {fault.message}")
+            raise fault from error
+
+    def _named(self, error: BaseException, kind: Kind) -> TransferError:
+        """The fault that an exception of the socket or TLS library is."""
+        leash = self._ride.leash
+        if leash.fault is not None:
+            raise leash.fault
+        if isinstance(error, TransferError):
+            return error
+        text = str(error)
+        if text.startswith("Tunnel connection failed"):
+            code = text.removeprefix("Tunnel connection failed: ")
+            return TransferError(
+                Kind.PROXY,
+                f"the proxy refused the tunnel: {code[:60]}",
+                retries=0 if code.startswith("4") else None,
+            )
+        if isinstance(error, TimeoutError) or "timed out" in text:
+            leash.check()
+            return TransferError(Kind.TIMEOUT, "no connection in time (--connect-timeout)")
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return TransferError(Kind.TLS, f"the certificate is not trusted: {error.verify_message}")
+        if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+            return TransferError(Kind.RESET, "the server ended the connection within the TLS handshake")
+        if isinstance(error, ssl.SSLError):
+            return TransferError(Kind.TLS, f"the TLS handshake failed: {error.reason or error}")
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else text or type(error).__name__
+        return TransferError(kind, f"the connection failed: {reason}")
+
+    def _ask(self, conn: Any, url: str, headers: Any) -> BaseHTTPResponse:
+        pool, leash = self._pool, self._ride.leash
+        leash.clock.transferring()
+        conn.timeout = leash.clock.remaining() if self._ride.sockets.timeouts else None
+        if pool.proxy is not None and not conn.proxy_is_tunneling:
+            headers = HTTPHeaderDict(headers)
+            headers.extend(pool.proxy_headers)
+        conn.request("GET", url, headers=headers, preload_content=False, decode_content=False)
+        response: BaseHTTPResponse = conn.getresponse()
+        response._connection = conn  # type: ignore[attr-defined]  # noqa: SLF001 - as urllib3's pool does,
+        response._pool = pool  # type: ignore[attr-defined]  # noqa: SLF001 - so that its end gives it back
+        return response
+
+
+class _StaleError(Exception):
+    """The re-used connection turned out to be closed."""

@@ -1,0 +1,85 @@
+"""A pool of daemon threads, each carrying one attempt at a time; their events come over a mailbox."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+
+from pdl.model import Attempt, Event, Finished, Outcome, Verdict
+from pdl.settings import Settings
+
+from .fetch import Driver
+from .leash import Leash, Stopped
+from .mailbox import Mailbox
+
+CLOSING = 1.5
+"""Seconds that `close` gives the threads to end."""
+_JUDGED_EVERY = 0.5
+
+
+class ThreadsEngine:
+    """Threads start as attempts need them, up to `Settings.jobs`, and share their connections."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.capacity = settings.jobs
+        self._driver = Driver(settings)
+        self._mailbox = Mailbox(threading.Event())
+        self._tasks: queue.SimpleQueue[Attempt | None] = queue.SimpleQueue()
+        self._leashes: dict[int, Leash] = {}
+        self._threads: list[threading.Thread] = []
+        self._judged = time.monotonic()
+
+    def start(self, attempt: Attempt) -> None:
+        self._leashes[attempt.id] = self._driver.leash(attempt)
+        if len(self._leashes) > len(self._threads):
+            thread = threading.Thread(target=self._work, name="pdl-threads", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        self._tasks.put(attempt)
+
+    def wait(self, timeout: float) -> list[Event]:
+        events = self._mailbox.take(timeout)
+        for event in events:
+            if isinstance(event, Finished):
+                self._leashes.pop(event.attempt, None)
+        self._judge()
+        return events
+
+    def _judge(self) -> None:
+        """Cut what is over its time in a place that has no time-out of its own, such as a dripping handshake."""
+        now = time.monotonic()
+        if now - self._judged >= _JUDGED_EVERY:
+            self._judged = now
+            for leash in self._leashes.values():
+                leash.judge()
+
+    def _work(self) -> None:
+        while (attempt := self._tasks.get()) is not None:
+            leash = self._leashes.get(attempt.id)
+            if leash is None:  # closed meanwhile, and accounted for
+                continue
+            for event in self._driver.fetch(attempt, leash):
+                if event is not None:
+                    self._mailbox.put(event)
+
+    def close(self) -> None:
+        for leash in self._leashes.values():
+            leash.cut(Stopped())
+        for _ in self._threads:
+            self._tasks.put(None)
+        until = time.monotonic() + CLOSING
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        self._driver.close()
+        self._account_for_the_rest()
+
+    def _account_for_the_rest(self) -> None:
+        """End what no thread has picked up, or what a thread could not let go of in time."""
+        ended = [event for event in self._mailbox.take(0) if isinstance(event, Finished)]
+        for event in ended:
+            self._leashes.pop(event.attempt, None)
+            self._mailbox.put(event)
+        for attempt in self._leashes:
+            self._mailbox.put(Finished(attempt, Outcome(Verdict.STOPPED, message="stopped")))
+        self._leashes.clear()
