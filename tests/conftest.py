@@ -1,0 +1,107 @@
+"""Fixtures for every test: a clean environment, the fault servers, and the engines by name."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from faultserver import Authority, FaultServer, ProxyServer, Snapshot, assert_nothing_left
+
+_VARIABLES = frozenset(
+    {
+        "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "CURL_CA_BUNDLE", "FORCE_COLOR", "LINES", "NETRC", "NO_COLOR",
+        "REQUESTS_CA_BUNDLE", "REQUEST_METHOD", "SSLKEYLOGFILE", "SSL_CERT_DIR", "SSL_CERT_FILE",
+    }
+)  # fmt: skip
+_BEGINNINGS = ("PDL_", "TQDM_")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give `engine_name` every registered engine; those that can't be used here are skipped with their reason."""
+    if "engine_name" in metafunc.fixturenames:
+        metafunc.parametrize("engine_name", list(_engines()))
+
+
+def _engines() -> Iterator[object]:
+    from pdl import engines  # noqa: PLC0415 - tests without an engine should run while engines are broken
+
+    missing = engines.available()
+    for name in engines.names():
+        reason = missing[name]
+        yield pytest.param(name, marks=[pytest.mark.skip(reason=reason)] if reason else [])
+
+
+@pytest.fixture(autouse=True)
+def clean_environ(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy, CA file, netrc, color or width of the machine reaches a test."""
+    for name in os.environ:
+        if name in _VARIABLES or name.lower().endswith("_proxy") or name.startswith(_BEGINNINGS):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def start_server() -> Iterator[Callable[..., FaultServer]]:
+    """Starts fault servers, which take the arguments of `FaultServer` and end with the test."""
+    with ExitStack() as stack:
+        yield lambda *args, **kwargs: stack.enter_context(FaultServer(*args, **kwargs))
+
+
+@pytest.fixture
+def server(start_server: Callable[..., FaultServer]) -> FaultServer:
+    """An origin with nothing on record."""
+    return start_server()
+
+
+@pytest.fixture
+def other_server(start_server: Callable[..., FaultServer]) -> FaultServer:
+    """A second origin: another port, and another host where the machine has one."""
+    try:
+        return start_server("127.0.0.2")
+    except OSError:
+        return start_server()
+
+
+@pytest.fixture
+def tls_server(start_server: Callable[..., FaultServer], authority: Authority) -> FaultServer:
+    """An https origin that `ca_pem` vouches for, as 127.0.0.1 and localhost."""
+    return start_server(tls=authority.context())
+
+
+@pytest.fixture
+def proxy_server() -> Iterator[ProxyServer]:
+    """A forward proxy that wants no credentials."""
+    with ProxyServer() as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def refused_url() -> Iterator[str]:
+    """A URL whose port nobody listens on, for as long as the test runs."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}/refused"
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture(scope="session")
+def ca_pem(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Path of the file with the CA certificate that vouches for the servers of the tests."""
+    path: Path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    path.write_bytes(authority.pem)
+    return str(path)
+
+
+@pytest.fixture
+def nothing_left() -> Iterator[None]:
+    """Fails the test if it leaves a thread, greenlet, child process, socket or open file behind."""
+    before = Snapshot.take()
+    yield
+    assert_nothing_left(before)

@@ -1,0 +1,115 @@
+"""Replies whose head or chunks break the rules of framing (RFC 9112)."""
+
+from __future__ import annotations
+
+from .ask import Ask
+from .files import answer
+from .reply import Reply, chunked, chunks
+from .steps import End, Step, Steps
+
+
+def lengths(*values: str):
+    """A good body under these Content-Lengths; `{}` stands for the right one."""
+
+    def route(ask: Ask) -> Steps:
+        reply = answer(ask)
+        reply.fields += [("Content-Length", value.format(len(reply.body))) for value in values]
+        return _head_body_close(reply)
+
+    return route
+
+
+def _head_body_close(reply: Reply) -> Steps:
+    yield reply.head()
+    yield reply.body
+    yield End.CLOSE
+
+
+def length_and_chunked(ask: Ask) -> Steps:
+    reply = answer(ask)
+    return chunked(reply.put("Content-Length", str(len(reply.body) // 2)), 400)
+
+
+def body_too_long(ask: Ask) -> Steps:
+    """`junk=N` bytes (100) follow the body."""
+    reply = answer(ask)
+    reply.put("Content-Length", str(len(reply.body)))
+    reply.body = bytes(reply.body) + b"\0" * ask.whole("junk", 100)
+    return _head_body_close(reply)
+
+
+def header(name: str, value: str):
+    """A good file with one odd field in its head."""
+
+    def route(ask: Ask) -> Steps:
+        reply = answer(ask).put(name, value)
+        return _head_body_close(reply.put("Content-Length", str(len(reply.body))))
+
+    return route
+
+
+def header_flood(ask: Ask) -> Steps:
+    """`count=N` fields (20,000)."""
+    reply = answer(ask)
+    reply.put("Content-Length", str(len(reply.body)))
+    reply.fields += [(f"X-Flood-{number}", "drop") for number in range(ask.whole("count", 20_000))]
+    return _head_body_close(reply)
+
+
+def long_line(ask: Ask) -> Steps:
+    """One field of `length=N` bytes (1 MB)."""
+    return header("X-Long", "x" * ask.whole("length", 1_000_000))(ask)
+
+
+def not_http(_ask: Ask) -> Steps:
+    yield b"SSH-2.0-OpenSSH_9.9\r\n\r\n"
+    yield End.CLOSE
+
+
+def chunk_line(line: bytes):
+    """One good chunk, then a chunk with this size line."""
+
+    def route(ask: Ask) -> Steps:
+        reply = answer(ask)
+        half = len(reply.body) // 2
+        yield reply.put("Transfer-Encoding", "chunked").head()
+        yield from chunks(reply.body[:half], half or 1)
+        yield line + b"\r\n"
+        yield reply.body[half:]
+        yield b"\r\n0\r\n\r\n"
+        yield End.CLOSE
+
+    return route
+
+
+def junk_after_chunk(ask: Ask) -> Steps:
+    """More bytes in a chunk than it announced."""
+    reply = answer(ask)
+    half = len(reply.body) // 2
+    yield reply.put("Transfer-Encoding", "chunked").head()
+    yield b"%x\r\n" % half
+    yield reply.body
+    yield b"\r\n0\r\n\r\n"
+    yield End.CLOSE
+
+
+def informed(count: int, *, final: bool = True):
+    """That many 100 and 103 responses, then the good file or nothing."""
+
+    def route(ask: Ask) -> Steps:
+        for number in range(count):
+            yield _CONTINUE if number % 2 == 0 else _EARLY_HINTS
+        yield from _the_rest(ask, final=final)
+
+    return route
+
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+
+
+def _the_rest(ask: Ask, *, final: bool) -> list[Step] | Steps:
+    if not final:
+        return [End.CUT]
+    reply = answer(ask)
+    return _head_body_close(reply.put("Content-Length", str(len(reply.body))))

@@ -1,0 +1,154 @@
+"""A forward proxy that keeps a record of what it was asked for."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import socket
+import ssl
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from .connection import Connection
+from .gate import ready
+from .listener import Listener
+from .records import Record
+from .steps import End
+
+Address = tuple[str, int]
+_OWN_FIELDS = ("proxy-authorization", "proxy-connection", "connection")
+_ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+
+class ProxyServer(Listener):
+    """Forwards absolute-form requests and tunnels CONNECT.
+
+    Args:
+        credentials: `user:password` that it wants, or it answers 407.
+        connect_status: what it answers to CONNECT instead of tunnelling.
+        hosts: addresses of host names that only this proxy knows.
+        host: address to listen on.
+        tls: speak TLS with this context.
+    """
+
+    def __init__(
+        self,
+        *,
+        credentials: str | None = None,
+        connect_status: int | None = None,
+        hosts: Mapping[str, Address] | None = None,
+        host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._wanted = None if credentials is None else _basic(credentials)
+        self._connect_status = connect_status
+        self._hosts = dict(hosts or {})
+        self._upstreams: set[socket.socket] = set()
+        super().__init__(host, tls=tls)
+
+    @property
+    def url(self) -> str:
+        return self.origin
+
+    def handle(self, connection: Connection) -> None:
+        while (head := connection.read_head()) is not None:
+            serial, record = self.journal.begin(head, connection)
+            try:
+                if not self._answer(record, connection):
+                    return
+            finally:
+                self.journal.end(serial)
+
+    def _answer(self, record: Record, connection: Connection) -> bool:
+        """Whether the connection can carry another request."""
+        if self._wanted is not None and record.values("Proxy-Authorization") != [self._wanted]:
+            connection.send(_refusal(407, 'Proxy-Authenticate: Basic realm="proxy"\r\n'))
+            return True
+        if record.method == "CONNECT":
+            return self._tunnel(record, connection)
+        return self._forward(record, connection)
+
+    def _tunnel(self, record: Record, connection: Connection) -> bool:
+        if self._connect_status is not None:
+            connection.send(_refusal(self._connect_status))
+            return True
+        host, _, port = record.target.rpartition(":")
+        with self._reached(host.strip("[]"), int(port), connection) as upstream:
+            if upstream is not None:
+                connection.send(_ESTABLISHED)
+                _relay(connection, upstream)
+        return False
+
+    def _forward(self, record: Record, connection: Connection) -> bool:
+        url = urlsplit(record.target)
+        if url.scheme != "http" or not url.hostname:
+            connection.send(_refusal(400))
+            return True
+        with self._reached(url.hostname, url.port or 80, connection) as upstream:
+            if upstream is not None:
+                upstream.sendall(_origin_form(record))
+                _relay(connection, upstream)
+        return False
+
+    @contextlib.contextmanager
+    def _reached(self, host: str, port: int, connection: Connection):
+        """A connection to the origin; without one the client is told 502."""
+        try:
+            upstream = socket.create_connection(self._hosts.get(host, (host, port)), timeout=5)
+        except OSError:
+            connection.send(_refusal(502))
+            yield None
+            return
+        upstream.settimeout(None)
+        upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with self._lock:
+            self._upstreams.add(upstream)
+        try:
+            yield upstream
+        finally:
+            with self._lock:
+                self._upstreams.discard(upstream)
+                upstream.close()
+
+    def descriptors(self) -> set[int]:
+        with self._lock:
+            own = {one.fileno() for one in self._upstreams}
+        return own | super().descriptors()
+
+
+def _basic(credentials: str) -> str:
+    return "Basic " + base64.b64encode(credentials.encode()).decode()
+
+
+def _refusal(status: int, fields: str = "") -> bytes:
+    return f"HTTP/1.1 {status} Not By This Proxy\r\n{fields}Content-Length: 0\r\n\r\n".encode()
+
+
+def _origin_form(record: Record) -> bytes:
+    """The request as the origin gets it: the target without its authority, and no field that is for the proxy."""
+    target = record.target[record.target.index("//") + 2 :]
+    slash = target.find("/")
+    fields = [f"{name}: {value}" for name, value in record.headers if name.lower() not in _OWN_FIELDS]
+    path = target[slash:] if slash >= 0 else "/"
+    lines = [f"{record.method} {path} HTTP/1.1", *fields, "Connection: close", "", ""]
+    return "\r\n".join(lines).encode("latin-1")
+
+
+def _relay(connection: Connection, upstream: socket.socket) -> None:
+    """Carry bytes both ways until either side ends, and end the client's side as the origin did."""
+    upstream.sendall(connection.taken())
+    end = End.CLOSE
+    while True:
+        sides = ready([connection.sock, upstream], None)
+        if connection.sock in sides:
+            connection.take_what_is_there()
+            upstream.sendall(connection.taken())
+        if upstream in sides:
+            try:
+                data = upstream.recv(65536)
+            except ConnectionResetError:
+                data, end = b"", End.RESET
+            if not data:
+                connection.end(end)
+                return
+            connection.send(data)
