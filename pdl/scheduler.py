@@ -118,7 +118,7 @@ class Scheduler:
         self._capacity = min(capacity, settings.jobs)
         self._per_host = settings.per_host or self._capacity
         self._near = max(256, 4 * self._capacity)
-        self._parts = parts
+        self.parts = parts
         self._deadline = deadline
         self._hosts: dict[str, _Host] = {}
         self._ready: deque[_Host] = deque()
@@ -147,6 +147,10 @@ class Scheduler:
     def active(self) -> int:
         """Attempts under way."""
         return len(self._active)
+
+    def part(self, row: int) -> str:
+        """Path of an entry's part file: named after its row, so that any worker and any later run finds it."""
+        return os.path.join(self.parts, f"{row}.part")
 
     def running(self) -> Iterable[Task]:
         """The downloads that have an attempt under way."""
@@ -189,7 +193,7 @@ class Scheduler:
             id=next(self._ids),
             row=task.row,
             url=task.url,
-            part=os.path.join(self._parts, f"{task.row}.part"),
+            part=self.part(task.row),
             headers=self._headers(task),
             credentials=task.credentials,
             proxy=self._routes.proxy(task.url),
@@ -244,7 +248,7 @@ class Scheduler:
             task.from_the_start()
             return self._again(task, now)
         if outcome.verdict is Verdict.STOPPED:
-            task.attempts -= not task.hops
+            task.attempts -= 1
             task.from_the_start()
             return self._again(task, now)
         if outcome.verdict is Verdict.FAILED:
@@ -264,7 +268,7 @@ class Scheduler:
         if outcome.kind is Kind.WORKER:
             task.deaths += 1
             if task.deaths < _DEATHS:
-                task.attempts -= not task.hops
+                task.attempts -= 1
                 task.from_the_start()
                 return self._again(task, now)
             return self._end(task, outcome, now)
@@ -278,7 +282,7 @@ class Scheduler:
         task.failures += 1
         if task.failures > self._settings.retries or task.once[outcome.kind] > further:
             return self._end(task, outcome, now)
-        return self._try_again(task, now)
+        return self._try_again(task, outcome, now)
 
     def _next_mirror(self, task: Task, outcome: Outcome, now: float) -> Ended | None:
         """A mirror failed for good: drop it and ask the next, if there is one."""
@@ -289,15 +293,19 @@ class Scheduler:
         task.from_the_start()
         return self._again(task, now)
 
-    def _try_again(self, task: Task, now: float) -> None:
+    def _try_again(self, task: Task, outcome: Outcome, now: float) -> Ended | None:
         """Ask the next mirror, after a pause once all had their turn."""
+        assert task.started is not None
         rounds, rest = divmod(task.failures, len(task.mirrors))
         if len(task.mirrors) > 1:
             task.mirrors.rotate(-1)
             task.partial = None
         task.from_the_start()
         delay = 0.0 if rest else retry.backoff(task.url, rounds, self._settings.retry_delay)
+        if self._settings.max_time is not None and now + delay >= task.started + self._settings.max_time:
+            return self._end(task, outcome, now)
         heapq.heappush(self._later, (now + delay, next(self._order), task))
+        return None
 
     def _again(self, task: Task, now: float) -> Ended | None:
         """Ask again at once, before what has not been asked yet."""

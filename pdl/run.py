@@ -1,0 +1,359 @@
+"""The one loop: entries in, attempts out, events back, results to the caller. All of it in the caller's thread."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import time
+from collections.abc import Iterator
+
+from . import engines
+from .errors import DestinationError, EngineError, Kind, PdlError
+from .http.routes import Routes
+from .intake import Intake
+from .model import Advanced, Event, Finished, Notice, Outcome, Progress, Responded, Result, Running, Verdict
+from .naming import Naming
+from .progress import Reporter
+from .scheduler import Ended, Scheduler, Task
+from .settings import Settings
+from .sources import Source
+from .storage.destination import prepare_destination
+from .storage.failed_list import FailedList
+from .storage.ledger import Ledger
+from .storage.publish import Publisher
+from .summary import Stop, Summary, Tally
+
+FEEDING = 0.01
+"""Seconds of reading and skipping between two waits for the engine."""
+BATCH = 500
+"""Entries taken from the source at once, at the most."""
+WAITING = 0.1
+"""Seconds; the longest wait while the source may have something at any time."""
+NEWS_EVERY = 0.1
+"""Seconds between two `Progress` snapshots."""
+_RUNNING_SHOWN = 8
+
+_FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
+_UNWRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR})
+
+
+class Run:
+    """One job from its list to its summary.
+
+    Args:
+        source: the list; the run closes it.
+        settings: of the job.
+        reporter: hears of everything; the run closes it.
+
+    Raises:
+        SettingsError: an option that makes no sense, an unknown engine, one that is not installed.
+        DestinationError: the destination cannot be used, or another run holds it.
+    """
+
+    def __init__(self, source: Source, settings: Settings, reporter: Reporter) -> None:
+        self._source: Source | None = source
+        self._settings = settings
+        self._reporter = reporter
+        self._tally = Tally()
+        self._started = time.monotonic()
+        self._deadline = math.inf if settings.deadline is None else self._started + settings.deadline
+        self._fault: BaseException | None = None  # what ended the source; raised when all before it has ended
+        self._stop: Stop | None = None
+        self._news_at = 0.0
+        self._closed = False
+        self._set_up(settings)
+
+    def _set_up(self, settings: Settings) -> None:
+        naming, routes = Naming(settings.layout, settings.output), Routes(settings)
+        parts = prepare_destination(settings.dest)
+        assert self._source is not None
+        reserved = [*self._source.paths, *([os.path.abspath(settings.failed)] if settings.failed else [])]
+        self._ledger = Ledger(settings.dest)
+        try:
+            self._intake = Intake(
+                self._ledger, naming, settings.dest, overwrite=settings.overwrite, reserved=reserved
+            )
+            self._publisher = Publisher(settings.dest, overwrite=settings.overwrite)
+            self._failed = FailedList(settings.failed) if settings.failed else None
+            self._engine = engines.create(settings.engine, settings)
+        except BaseException:
+            self._ledger.close()
+            raise
+        deadline = None if math.isinf(self._deadline) else self._deadline
+        self._scheduler = Scheduler(
+            settings, routes, capacity=self._engine.capacity, parts=parts, deadline=deadline
+        )
+
+    # -- the loop
+
+    def results(self) -> Iterator[Result]:
+        """Every entry's result, in the order of completion; the run is closed when this ends, however it does.
+
+        Raises:
+            EngineError: the engine collapsed.
+            DestinationError: the destination cannot be written any more.
+            SourceError: the list broke in the middle; raised when everything before that has ended.
+        """
+        try:
+            while not self._over():
+                results = self._feed()
+                self._start()
+                events = self._wait(0.0 if results else self._patience())
+                for event in events:
+                    results += self._learn(event)
+                results += self._give_up()
+                self._tell(results)
+                yield from results
+        finally:
+            self.close()
+        if self._fault is not None:
+            raise self._fault
+
+    def _over(self) -> bool:
+        if self._stop is None and time.monotonic() >= self._deadline:
+            self._stop = "deadline"
+        if self._stop == "deadline":
+            return True
+        if self._stop is not None or isinstance(self._fault, DestinationError):
+            return self._scheduler.active == 0
+        return self._source is None and self._scheduler.total == 0
+
+    @property
+    def _stopping(self) -> bool:
+        return self._stop is not None or isinstance(self._fault, DestinationError)
+
+    def _feed(self) -> list[Result]:
+        """Read entries while there is room for them, for a short while."""
+        results: list[Result] = []
+        until = time.monotonic() + FEEDING
+        while self._source is not None and not self._stopping and (room := self._scheduler.room):
+            try:
+                entries = self._source.take(min(room, BATCH))
+            except BaseException as error:
+                if not isinstance(error, Exception):
+                    raise
+                self._fault = error  # of the list, or of the caller's own iterator
+                self._end_source()
+                break
+            if entries is None:
+                self._end_source()
+                break
+            for admitted in self._intake.admit(entries):
+                if isinstance(admitted, Result):
+                    results.append(self._record(admitted))
+                else:
+                    self._scheduler.add(Task(admitted.row, admitted.download, admitted.path))
+            if not entries or time.monotonic() >= until:
+                break
+        return results
+
+    def _end_source(self) -> None:
+        if self._source is not None:
+            self._source.close()
+            self._source = None
+
+    def _start(self) -> None:
+        """Fill the engine's free slots."""
+        if self._stopping:
+            return
+        now = time.monotonic()
+        while (attempt := self._scheduler.next(now)) is not None:
+            with _collapse(self._settings):
+                self._engine.start(attempt)
+
+    def _wait(self, timeout: float) -> list[Event]:
+        with _collapse(self._settings):
+            return self._engine.wait(timeout)
+
+    def _patience(self) -> float:
+        """Seconds until something other than an event may want the loop."""
+        now = time.monotonic()
+        longest = WAITING if self._source is not None and self._scheduler.room else 2.5 * WAITING
+        return max(0.0, min(longest, self._scheduler.wake_up() - now, self._deadline - now))
+
+    # -- events
+
+    def _learn(self, event: Event) -> list[Result]:
+        task = self._scheduler.task(event.attempt)
+        if task is None:
+            return []
+        if isinstance(event, Advanced):
+            task.size = event.size
+        elif isinstance(event, Responded):
+            task.total = event.length
+        else:
+            return self._learn_end(event, task)
+        return []
+
+    def _learn_end(self, event: Finished, task: Task) -> list[Result]:
+        outcome = event.outcome
+        task.size = outcome.partial.size if outcome.partial is not None else 0
+        ended = self._scheduler.finished(event.attempt, outcome, time.monotonic())
+        return [] if ended is None else [self._record(self._result(ended))]
+
+    def _give_up(self) -> list[Result]:
+        """End what waits for hosts that want to be left alone for longer than anybody waits."""
+        if self._scheduler.active or (self._source is not None and self._scheduler.room):
+            return []
+        ended = self._scheduler.give_up_parked(time.monotonic())
+        return [self._record(self._result(each)) for each in ended]
+
+    def _result(self, ended: Ended) -> Result:
+        """Publish what is done, and put the end of a download into words."""
+        task, outcome = ended.task, ended.outcome
+        if outcome.verdict is Verdict.DONE:
+            outcome = self._publish(task, outcome)
+        if outcome.kind is Kind.DISK:
+            self._judge_disk(outcome)
+        done = outcome.verdict is Verdict.DONE
+        return Result(
+            index=task.row,
+            status="done" if done else "failed",
+            url=task.download.url,
+            path=task.path,
+            kind=outcome.kind,
+            message=outcome.message,
+            http_status=outcome.status,
+            size=outcome.size if done else 0,
+            attempts=task.attempts,
+            final_url=task.url if task.url != task.download.url else None,
+            seconds=ended.seconds,
+            where=task.download.where,
+            line=task.download.line,
+        )
+
+    def _publish(self, task: Task, outcome: Outcome) -> Outcome:
+        part = self._scheduler.part(task.row)
+        try:
+            self._publisher.publish(part, task.path)
+        except FileExistsError:
+            message = f"{task.path} has come into being meanwhile; --overwrite replaces it"
+            return Outcome(Verdict.FAILED, Kind.NAME, message, status=outcome.status)
+        except (IsADirectoryError, NotADirectoryError) as error:
+            message = f"{task.path} cannot be a file: {error.strerror}"
+            return Outcome(Verdict.FAILED, Kind.NAME, message, status=outcome.status)
+        except OSError as error:
+            message = f"cannot put {task.path} in its place: {error.strerror or error}"
+            return Outcome(Verdict.FAILED, Kind.DISK, message, status=outcome.status, errno=error.errno)
+        return outcome
+
+    def _judge_disk(self, outcome: Outcome) -> None:
+        """Stop the run where a fault of the disk is not one file's alone."""
+        dest = self._settings.dest
+        if outcome.errno in _FULL:
+            if self._stop is None:
+                self._stop = "disk-full"
+                self._reporter.on(Notice(f"the disk of {dest!r} is full: nothing new is started"))
+        elif outcome.errno in _UNWRITABLE and not os.access(self._scheduler.parts, os.W_OK | os.X_OK):
+            self._fault = DestinationError(f"the folder {dest!r} cannot be written any more: {outcome.message}")
+
+    def _record(self, result: Result) -> Result:
+        self._tally.add(result)
+        if result.attempts:
+            self._ledger.record(result)
+        if result.status == "failed" and self._failed is not None:
+            self._failed.add(result.line)
+        return result
+
+    # -- telling
+
+    def _tell(self, results: list[Result]) -> None:
+        now = time.monotonic()
+        self._ledger.flush_if_due(now)
+        for result in results:
+            self._reporter.on(result)
+        if now >= self._news_at:
+            self._news_at = now + NEWS_EVERY
+            self._reporter.on(self._progress(now))
+
+    def _progress(self, now: float) -> Progress:
+        tally, read = self._tally, self._intake.read
+        total, fraction = read if self._source is None else None, None
+        if self._source is not None:
+            position = self._source.position()
+            total = position.total
+            if position.fraction is not None and read:
+                fraction = position.fraction * tally.ended / read
+        elif read:
+            fraction = tally.ended / read
+        running = sorted(self._scheduler.running(), key=lambda task: task.size, reverse=True)
+        return Progress(
+            read=read,
+            done=tally.done,
+            skipped=sum(tally.skipped.values()),
+            failed=sum(tally.failed.values()),
+            size=tally.size + sum(task.size for task in running),
+            seconds=now - self._started,
+            fraction=fraction,
+            total=total,
+            running=tuple(Running(t.row, t.path, t.size, t.total) for t in running[:_RUNNING_SHOWN]),
+        )
+
+    # -- the end
+
+    def close(self) -> None:
+        """Stop, keep part files, and write down everything that is known; again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._stop is None and not (self._source is None and self._scheduler.total == 0):
+            self._stop = "closed"
+        self._end_source()
+        try:
+            self._engine.close()
+            for event in self._engine.wait(0):
+                if isinstance(event, Finished) and event.outcome.verdict is Verdict.DONE:
+                    self._learn(event)
+        finally:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Close what holds files, each whatever happens to the others."""
+        now = time.monotonic()
+        self._seconds = now - self._started
+        faults = []
+        self._reporter.on(self._progress(now))
+        for close in (
+            self._ledger.close, self._publisher.close, self._failed.close if self._failed else None,
+            self._reporter.close,
+        ):  # fmt: skip
+            try:
+                if close is not None:
+                    close()
+            except (OSError, PdlError) as error:
+                faults.append(error)
+        if faults and self._fault is None:
+            self._fault = faults[0]
+
+    @property
+    def summary(self) -> Summary:
+        """The account so far; final once the run is closed."""
+        tally, read = self._tally, self._intake.read
+        return Summary(
+            read=read,
+            done=tally.done,
+            skipped=sum(tally.skipped.values()),
+            failed=sum(tally.failed.values()),
+            left=read - tally.ended,
+            skipped_by_reason=dict(tally.skipped),
+            failed_by_kind=dict(tally.failed),
+            size=tally.size,
+            seconds=self._seconds if self._closed else time.monotonic() - self._started,
+            failures=self._ledger.failures(),
+            stopped=self._stop,
+        )
+
+
+class _collapse:  # noqa: N801 - a context manager reads as a verb
+    """Whatever an engine raises is its collapse."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._name = settings.engine if isinstance(settings.engine, str) else type(settings.engine).__name__
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if error is not None and isinstance(error, Exception) and not isinstance(error, PdlError):
+            raise EngineError(f"the engine {self._name!r} collapsed: {type(error).__name__}: {error}") from error
