@@ -300,12 +300,14 @@ class Run:
         if self._stop is None and not (self._source is None and self._scheduler.total == 0):
             self._stop = "closed"
         self._end_source()
+        results: list[Result] = []
         try:
             self._engine.close()
             for event in self._engine.wait(0):
-                if isinstance(event, Finished) and event.outcome.verdict is Verdict.DONE:
-                    self._learn(event)
+                results += self._learn(event)
         finally:
+            for result in results:
+                self._reporter.on(result)
             self._settle()
 
     def _settle(self) -> None:

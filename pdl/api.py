@@ -1,0 +1,130 @@
+"""The library: options in, results out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from os import PathLike
+from types import TracebackType
+from typing import Any
+
+from .model import Download, Engine, Result
+from .progress import Reporter
+from .run import Run
+from .settings import settings_from
+from .sources import open_source
+from .summary import Summary
+
+Urls = Iterable[Any] | str | PathLike[str]
+"""URLs, list lines or `Download`s; or a path, `-` or a URL, as on the command line."""
+
+
+class Downloads:
+    """The results of a run as they come: an iterator, and a context manager that ends the run.
+
+    It may be advanced from different threads, one at a time. Leaving the `with` block, or `close()`, stops what is
+    under way within two seconds and keeps its part files; a loop that is left by `break` alone does not.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._results = run.results()
+
+    def __iter__(self) -> Iterator[Result]:
+        return self
+
+    def __next__(self) -> Result:
+        return next(self._results)
+
+    def __enter__(self) -> Downloads:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the run; again does nothing."""
+        self._run.close()
+        self._results.close()  # type: ignore[attr-defined]  # it is a generator
+
+    @property
+    def summary(self) -> Summary:
+        """The account so far; final once the run has ended."""
+        return self._run.summary
+
+
+def iter_downloads(
+    urls: Urls,
+    dest: str | PathLike[str] = ".",
+    *,
+    engine: str | Engine = "auto",
+    jobs: int = 16,
+    progress: bool | Reporter = False,
+    **settings: Any,
+) -> Downloads:
+    """Download, giving each `Result` as it comes, in the order of completion.
+
+    A failed URL is a `Result` with the status `failed`, not an exception.
+
+    Args:
+        urls: what to fetch, endless generators included.
+        dest: the folder that receives the files.
+        engine: `auto`, a name that `pdl --list-engines` shows, or an engine.
+        jobs: attempts at once.
+        progress: show it on standard error, or tell it to a reporter.
+        settings: further fields of `pdl.Settings`.
+
+    Raises:
+        SettingsError: an option that makes no sense, an unknown engine, one that is not installed.
+        SourceError: the list cannot be opened.
+        DestinationError: the destination cannot be used, or another run holds it.
+    """
+    checked = settings_from({"dest": dest, "engine": engine, "jobs": jobs, **settings})
+    source = open_source(urls)
+    try:
+        return Downloads(Run(source, checked, _reporter(progress)))
+    except BaseException:
+        source.close()
+        raise
+
+
+def _reporter(progress: bool | Reporter) -> Reporter:
+    from .progress import Silent, reporter_for  # noqa: PLC0415 - drawing is for those who ask for it
+
+    if progress is True:
+        return reporter_for()
+    return Silent() if progress is False else progress
+
+
+def download_all(
+    urls: Urls,
+    dest: str | PathLike[str] = ".",
+    *,
+    engine: str | Engine = "auto",
+    jobs: int = 16,
+    progress: bool | Reporter = False,
+    **settings: Any,
+) -> Summary:
+    """Download everything and give the account of it; memory stays constant, whatever the list's length.
+
+    Args and errors are those of `iter_downloads`, and those of the run itself: `EngineError`, `DestinationError`,
+    `SourceError`.
+    """
+    with iter_downloads(urls, dest, engine=engine, jobs=jobs, progress=progress, **settings) as downloads:
+        for _ in downloads:
+            pass
+    return downloads.summary
+
+
+def download(
+    url: str | Download,
+    dest: str | PathLike[str] = ".",
+    *,
+    engine: str | Engine = "auto",
+    progress: bool | Reporter = False,
+    **settings: Any,
+) -> Result:
+    """Download one file. Args and errors are those of `iter_downloads`."""
+    with iter_downloads([url], dest, engine=engine, progress=progress, **settings) as downloads:
+        return next(downloads)
