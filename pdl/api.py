@@ -7,6 +7,7 @@ from os import PathLike
 from types import TracebackType
 from typing import Any
 
+from .errors import SourceError
 from .model import Download, Engine, Result
 from .progress import Reporter
 from .run import Run
@@ -35,7 +36,7 @@ class Downloads:
     def __next__(self) -> Result:
         return next(self._results)
 
-    def __enter__(self) -> Downloads:
+    def __enter__(self) -> Downloads:  # noqa: PYI034 - Self needs Python 3.11, and nothing derives from it
         return self
 
     def __exit__(
@@ -127,4 +128,7 @@ def download(
 ) -> Result:
     """Download one file. Args and errors are those of `iter_downloads`."""
     with iter_downloads([url], dest, engine=engine, progress=progress, **settings) as downloads:
-        return next(downloads)
+        result = next(downloads, None)
+    if result is None:
+        raise SourceError(f"{url!r} is no URL")
+    return result

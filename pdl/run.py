@@ -62,6 +62,8 @@ class Run:
         self._stop: Stop | None = None
         self._news_at = 0.0
         self._closed = False
+        self._waiting = False
+        self._interruption: BaseException | None = None
         self._set_up(settings)
 
     def _set_up(self, settings: Settings) -> None:
@@ -163,8 +165,29 @@ class Run:
                 self._engine.start(attempt)
 
     def _wait(self, timeout: float) -> list[Event]:
-        with _collapse(self._settings):
-            return self._engine.wait(timeout)
+        self._waiting = True
+        try:
+            if self._interruption is not None:
+                raise self._interruption
+            with _collapse(self._settings):
+                return self._engine.wait(timeout)
+        finally:
+            self._waiting = False
+
+    def interrupt(self, reason: BaseException) -> None:
+        """End the loop with this exception; for signal handlers, in the loop's own thread.
+
+        It is raised here if the loop waits, which wakes it, else when it comes to wait: never while something is
+        half published or half written down.
+        """
+        self._interruption = reason
+        if self._waiting:
+            raise reason
+
+    def check_interruption(self) -> None:
+        """Raise what the run was interrupted with, if it was; for long work outside the wait."""
+        if self._interruption is not None:
+            raise self._interruption
 
     def _patience(self) -> float:
         """Seconds until something other than an event may want the loop."""

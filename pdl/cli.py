@@ -1,0 +1,224 @@
+"""The command: options in, exit code out. It only translates; the work is the library's."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TextIO, get_args
+
+import click
+
+from . import engines
+from ._version import __version__
+from .errors import PdlError, SettingsError, SourceError
+from .settings import Layout, Settings
+
+if TYPE_CHECKING:
+    from .progress import Reporter
+    from .run import Run
+
+FACE = ("sources", "quiet", "verbose", "progress", "json_lines", "paths", "list_engines", "version", "help")
+"""Parameters of the command that are not options of a job."""
+
+_DEFAULTS = Settings()
+_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
+
+
+class _Size(click.ParamType[int]):
+    """A number of bytes, with k, M, G or T for powers of 1024."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        text = str(value).strip().lower().removesuffix("b").removesuffix("i")
+        number, unit = (text[:-1], text[-1]) if text and text[-1] in "kmgt" else (text, "")
+        try:
+            return int(float(number) * _UNITS[unit])
+        except (ValueError, OverflowError):
+            self.fail(f"{value!r} is not a size such as 500k, 10M or 1.5G", param, ctx)
+
+
+def _headers(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    pairs = []
+    for text in given:
+        name, colon, value = text.partition(":")
+        if not colon:
+            raise click.BadParameter(f"{text!r} is not of the form 'Name: value'")
+        pairs.append((name.strip(), value.strip()))
+    return tuple(pairs)
+
+
+def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
+    """An option of a job: its default is the one of `Settings`."""
+    field = attributes.pop("field", names[-1].lstrip("-").replace("-", "_"))
+    attributes.setdefault("default", getattr(_DEFAULTS, field))
+    attributes.setdefault("show_default", attributes["default"] not in (None, (), False))
+    return click.option(*names, field, **attributes)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.argument("sources", nargs=-1, metavar="SOURCE...")
+@_option("-d", "-P", "--dest", metavar="DIR", help="Folder that receives the files.", show_default="current folder")
+@_option("-e", "--engine", metavar="NAME", help="Engine that carries the bytes; see --list-engines.")
+@_option("-j", "--jobs", type=int, metavar="N", help="Downloads at once, over all hosts.")
+@_option("--per-host", type=int, metavar="N", help="Downloads at once from one host.  [default: no limit below -j]")
+@_option("--retries", type=int, metavar="N", help="Tries after the first one.")
+@_option("--retry-delay", type=float, metavar="S", help="Longest first pause before a retry; doubles each time.")
+@_option("--connect-timeout", type=float, metavar="S", help="Limit for name, connection and TLS.")
+@_option("--timeout", type=float, metavar="S", help="Window over which --min-speed must be reached.")
+@_option("--min-speed", type=float, metavar="B/S", help="Bytes a second below which a download is given up.")
+@_option("--max-time", type=float, metavar="S", help="Limit for one file, all tries together.")
+@_option("--max-filesize", type=_Size(), metavar="SIZE", help="Larger files fail (k, M, G for powers of 1024).")
+@_option("--max-redirects", type=int, metavar="N", help="Redirects followed for one file.")
+@_option("--deadline", type=float, metavar="S", help="Limit for the whole job.")
+@_option("-H", "--header", multiple=True, callback=_headers, metavar="'NAME: VALUE'", field="headers",
+         help="Header field for the hosts that the list names, never for others; may be repeated.")  # fmt: skip
+@_option("-U", "--user-agent", metavar="TEXT", help="What pdl calls itself.")
+@_option("--proxy", metavar="URL", help="Proxy for everything; '' for none.  [default: from the environment]")
+@_option("--cacert", metavar="PATH", help="CA certificates to trust.  [default: from the environment, or certifi]")
+@_option("--insecure", is_flag=True, help="Accept any certificate.")
+@_option(
+    "--layout", type=click.Choice(get_args(Layout)), help="One folder, folders as in the URL, or fan-out folders."
+)
+@_option("-o", "--output", metavar="TEMPLATE",
+         help="Path from {name} {stem} {ext} {host} {path} {index} {index:06d} {hash}, instead of a layout.")  # fmt: skip
+@_option("--overwrite", is_flag=True, help="Replace files that exist.")
+@_option("--failed", metavar="FILE", help="Write the failed lines there, to be fed back.")
+@click.option("--progress", type=click.Choice(["list", "files"]), default="list", show_default=True,
+              help="A bar for the list, or also one for each of the largest files under way.")  # fmt: skip
+@click.option("--json", "json_lines", is_flag=True, help="Print one JSON object for each entry's end.")
+@click.option("--paths", is_flag=True, help="Print the path of each finished file.")
+@click.option("-q", "--quiet", is_flag=True, help="Only fatal errors.")
+@click.option("-v", "--verbose", count=True, help="Each failure; -vv each entry.")
+@click.option("--list-engines", is_flag=True, help="Show the engines, and why one can't be used.")
+@click.version_option(__version__, prog_name="pdl")
+@click.pass_context
+def command(context: click.Context, /, sources: tuple[str, ...], **options: Any) -> int:
+    """Download every URL of the SOURCEs: files of URLs (also compressed), - for standard input, or URLs.
+
+    A line is a URL, optionally followed by TAB-separated mirrors and name=, sha256= (sha512, sha1, md5) and size=
+    fields.
+    """
+    if options["list_engines"]:
+        return _list_engines()
+    if not sources:
+        click.echo(context.get_help())
+        return 0
+    face = {name: options.pop(name) for name in FACE if name in options}
+    if face["json_lines"] and face["paths"]:
+        raise click.UsageError("--json and --paths exclude each other")
+    return _download(sources, Settings(**options), face)
+
+
+def _list_engines() -> int:
+    for name, why_not in engines.available().items():
+        default = " (auto)" if engines.resolve_auto("auto") == name else ""
+        click.echo(f"{name:12} {why_not or engines.about(name) + default}")
+    return 0
+
+
+def _download(sources: tuple[str, ...], settings: Settings, face: dict[str, Any]) -> int:
+    from .interrupts import Interrupted, Interrupts  # noqa: PLC0415 - --help and --version need none of it
+    from .run import Run  # noqa: PLC0415
+    from .sources import open_source_arguments  # noqa: PLC0415
+
+    try:
+        source = open_source_arguments(sources)
+    except SourceError as error:
+        raise click.UsageError(str(error)) from None
+    _raise_descriptor_limit()
+    try:
+        run = Run(source, settings, _reporter(settings, face))
+    except BaseException:
+        source.close()
+        raise
+    if settings.insecure and not face["quiet"]:
+        click.echo("pdl: --insecure: certificates are not checked", err=True)
+    with Interrupts(run.interrupt) as interrupts:
+        try:
+            code = _carry_out(run)
+        except Interrupted as interruption:
+            code = int(interruption.code or 1)
+        finally:
+            run.close()
+        if interrupts.received is not None:
+            code = int(interrupts.received.code or 1)
+    if not face["quiet"]:
+        _show_account(run)
+    return code
+
+
+def _carry_out(run: Run) -> int:
+    try:
+        for _ in run.results():
+            pass
+    except PdlError as error:
+        click.echo(f"pdl: {error}", err=True)
+        return 1
+    return run.summary.exit_code
+
+
+def _reporter(settings: Settings, face: dict[str, Any]) -> Reporter:
+    from .output import JsonLines, PathLines  # noqa: PLC0415 - see _download
+    from .progress import Tee, reporter_for  # noqa: PLC0415
+
+    people = reporter_for(
+        stream=sys.stderr, quiet=face["quiet"], verbosity=face["verbose"], files=face["progress"] == "files"
+    )
+    if face["json_lines"]:
+        return Tee([people, JsonLines(_stdout())])
+    if face["paths"]:
+        return Tee([people, PathLines(_stdout(), settings.dest)])
+    return people
+
+
+def _stdout() -> TextIO:
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:  # a name that the terminal's encoding lacks must not end the run
+        reconfigure(errors="backslashreplace")
+    return sys.stdout
+
+
+def _raise_descriptor_limit() -> None:
+    """Allow as many open files as the system lets us: every download under way needs two."""
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (ValueError, OSError):
+            return  # some systems forbid "unlimited" here
+
+
+def _show_account(run: Run) -> None:
+    from .progress import closing_lines  # noqa: PLC0415 - see _download
+
+    for line in closing_lines(run.summary):
+        click.echo(line, err=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and exit with its code."""
+    try:
+        code = command.main(arguments, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except SettingsError as error:
+        click.echo(f"pdl: {error}", err=True)
+        code = 2
+    except PdlError as error:
+        click.echo(f"pdl: {error}", err=True)
+        code = 1
+    except (click.Abort, KeyboardInterrupt):
+        code = 130
+    except BrokenPipeError:  # whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
