@@ -23,7 +23,7 @@ def prepare_destination(dest: str) -> str:
         os.makedirs(dest, exist_ok=True)
     except FileExistsError:
         raise _unusable(dest, "it is not a folder") from None
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         raise _unusable(dest, error) from None
     if not os.access(dest, os.W_OK | os.X_OK):
         raise _unusable(dest, "it is not writable")
@@ -60,7 +60,7 @@ def _try_to_write(parts: str) -> int:
         trial.discard()
 
 
-def _unusable(dest: str, reason: OSError | str) -> DestinationError:
+def _unusable(dest: str, reason: Exception | str) -> DestinationError:
     if isinstance(reason, OSError):
         where = f" ({reason.filename})" if reason.filename not in (None, dest) else ""
         reason = f"{(reason.strerror or str(reason)).lower()}{where}"

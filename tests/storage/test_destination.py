@@ -48,6 +48,11 @@ def test_a_file_is_no_destination(tmp_path, below):
         prepare_destination(f"{tmp_path}/file{below}")
 
 
+def test_a_name_that_no_folder_can_have_is_told_like_any_other_reason():
+    with pytest.raises(DestinationError, match="null"):
+        prepare_destination("a\0b")
+
+
 @posix
 @pytest.mark.parametrize("name", [".pdl", ".pdl/parts"])
 def test_a_link_in_the_place_of_a_private_folder_is_refused(tmp_path, name):
