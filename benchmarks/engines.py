@@ -1,0 +1,102 @@
+"""Compare the engines with each other and with a hand-written pool of requests threads.
+
+    python benchmarks/engines.py [--count 10000] [--size 10240] [--jobs 16] [--rounds 5] [ENGINE...]
+
+Every measurement is a fresh process; the contestants run in turns, so that a noisy machine is noisy for all. What
+each fetched is compared with the originals. Figures are medians; ratios are taken round by round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from nginx import Nginx
+
+from pdl import engines
+
+HAND_WRITTEN = "requests pool"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One run: seconds, seconds of CPU of the process and its children, peak memory of the largest in MiB."""
+
+    wall: float
+    cpu: float
+    rss: float
+
+
+def measure(command: list[str]) -> Figures:
+    started = time.perf_counter()
+    process = subprocess.Popen(command)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    wall = time.perf_counter() - started
+    if process.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} exited with {process.returncode}")
+    return Figures(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def command_for(name: str, urls: Path, dest: Path, jobs: int) -> list[str]:
+    if name == HAND_WRITTEN:
+        script = Path(__file__).with_name("requests_pool.py")
+        return [sys.executable, str(script), str(urls), str(dest), str(jobs)]
+    return [sys.executable, "-m", "pdl", str(urls), "-q", "-d", str(dest), "-e", name, "-j", str(jobs)]
+
+
+def play(names: list[str], server: Nginx, jobs: int, rounds: int) -> dict[str, list[Figures]]:
+    figures: dict[str, list[Figures]] = {name: [] for name in names}
+    with tempfile.TemporaryDirectory(dir=server.folder) as scratch:
+        urls = Path(scratch, "urls.txt")
+        urls.write_text("".join(f"{url}\n" for url in server.urls()))
+        for turn in range(rounds + 1):  # the first is a warm-up
+            order = names[turn % len(names) :] + names[: turn % len(names)]
+            for name in order:
+                dest = Path(scratch, "dest")
+                measured = measure(command_for(name, urls, dest, jobs))
+                server.check(dest)
+                shutil.rmtree(dest)
+                if turn:
+                    figures[name].append(measured)
+    return figures
+
+
+def show(figures: dict[str, list[Figures]], count: int) -> None:
+    base = figures.get(HAND_WRITTEN, [])
+    print(f"{'':14} {'files/s':>9} {'ratio':>7} {'CPU ms/file':>12} {'peak MiB':>9}   seconds, each round")
+    for name, rounds in figures.items():
+        wall = statistics.median(each.wall for each in rounds)
+        cpu = statistics.median(each.cpu for each in rounds)
+        rss = statistics.median(each.rss for each in rounds)
+        ratios = [theirs.wall / ours.wall for ours, theirs in zip(rounds, base, strict=True)] if base else []
+        ratio = f"{statistics.median(ratios):.2f}" if ratios else "-"
+        walls = " ".join(f"{each.wall:.2f}" for each in rounds)
+        print(f"{name:14} {count / wall:9.0f} {ratio:>7} {1000 * cpu / count:12.3f} {rss:9.0f}   {walls}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Compare the engines on files from a local nginx.")
+    parser.add_argument("engines", nargs="*", default=[HAND_WRITTEN, *engines.names()])
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--size", type=int, default=10_240)
+    parser.add_argument("--jobs", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    server = Nginx(options.count, options.size)
+    try:
+        show(play(options.engines, server, options.jobs, options.rounds), options.count)
+    finally:
+        server.close()
+
+
+if __name__ == "__main__":
+    main()
