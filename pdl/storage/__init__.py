@@ -1,0 +1,1 @@
+"""What pdl keeps on disk: part files, published files, and the ledger that knows of every entry."""
