@@ -1,0 +1,24 @@
+"""What people see of a run: one interface, a class for each way to look, and silence among them."""
+
+from .balance import Balance, closing_lines
+from .bar import BarReporter
+from .choice import reporter_for
+from .lines import LineReporter
+from .outcomes import OutcomeLog, fault
+from .reporter import Reported, Reporter, Silent, Tee
+from .text import printable
+
+__all__ = [
+    "Balance",
+    "BarReporter",
+    "LineReporter",
+    "OutcomeLog",
+    "Reported",
+    "Reporter",
+    "Silent",
+    "Tee",
+    "closing_lines",
+    "fault",
+    "printable",
+    "reporter_for",
+]
