@@ -18,7 +18,7 @@ _KEPT = 64  # descriptors; reopening one costs a few microseconds, sockets need 
 BY_DESCRIPTOR = hasattr(os, "O_NOFOLLOW") and {os.open, os.mkdir, os.link, os.rename, os.stat} <= os.supports_dir_fd
 
 
-class PathRefused(OSError):  # noqa: N818 - a decision about a path, not a fault of the program
+class PathRefused(NotADirectoryError):  # noqa: N818 - a decision about a path, not a fault of the program
     """A path that would leave the destination: it goes through a link, upwards, or into pdl's own folder."""
 
 
