@@ -55,6 +55,8 @@ class FileChunks:
                 yield chunk
         except OSError as error:
             raise unreadable(self._name, error) from error
+        finally:
+            self.close()
 
     def close(self) -> None:
         if self._owned:
