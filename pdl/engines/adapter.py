@@ -119,6 +119,7 @@ class StrictAdapter(HTTPAdapter):
                 address._replace(auth=None).url, proxy_headers=headers, proxy_ssl_context=self._tls, **options
             )
         manager.pool_classes_by_scheme = POOL_CLASSES
+        manager.pools.dispose_func = lambda pool: pool.close()  # else its idle connections wait for the collector
         return manager
 
     def close(self) -> None:

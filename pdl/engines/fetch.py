@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -27,6 +28,8 @@ PIECE = 256 * 1024
 """Bytes read from a connection at once, at the most."""
 DRAINED = 64 * 1024
 """Bytes of an unwanted body that are read for the sake of the connection; a larger body costs the connection."""
+NAP = 0.02
+"""Seconds between two looks at a name that is being resolved."""
 NEWS_EVERY = 0.1
 """Seconds between two `Advanced` of an attempt."""
 
@@ -38,11 +41,18 @@ class Driver:
         settings: of the job.
         sockets: how the engine waits.
         now: the engine's clock.
+        stepwise: resolve names in steps, for an engine that has nothing else to do meanwhile.
     """
 
     def __init__(
-        self, settings: Settings, sockets: Sockets | None = None, now: Callable[[], float] = time.monotonic
+        self,
+        settings: Settings,
+        sockets: Sockets | None = None,
+        now: Callable[[], float] = time.monotonic,
+        *,
+        stepwise: bool = False,
     ) -> None:
+        self._stepwise = stepwise
         self._settings = settings
         self._sockets = sockets or Sockets()
         self._now = now
@@ -79,6 +89,8 @@ class Driver:
         try:
             ride = Ride(leash, self._resolver, self._sockets, attempt.refuse_link_local)
             leash.check()
+            if self._stepwise:
+                yield from self._resolve(attempt, leash)
             response = self._adapter.exchange(transfer.request(), ride, attempt.proxy)
             raw = response.raw
             if transfer.on_head(_head(response)):
@@ -92,6 +104,13 @@ class Driver:
         finally:
             if raw is not None:
                 _let_go(raw, drain=transfer.outcome is not None and not transfer.outcome.opened)
+
+    def _resolve(self, attempt: Attempt, leash: Leash) -> Iterator[None]:
+        """Wait for the name's addresses, so that the connection finds them at hand."""
+        lookup = self._resolver.lookup(urlsplit(attempt.proxy or attempt.url).hostname or "")
+        while not lookup.wait(NAP):
+            leash.check()
+            yield
 
     def _body(self, transfer: Transfer, raw: Any) -> Iterator[Event | None]:
         attempt, told = transfer.attempt.id, False

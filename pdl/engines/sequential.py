@@ -26,7 +26,7 @@ class SequentialEngine:
 
     def __init__(self, settings: Settings) -> None:
         self._watch = Stopwatch()
-        self._driver = Driver(settings, now=self._watch.now)
+        self._driver = Driver(settings, now=self._watch.now, stepwise=True)
         self._steps: Iterator[Event | None] | None = None
         self._leash: Leash | None = None
         self._events: deque[Event] = deque()
