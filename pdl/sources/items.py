@@ -75,6 +75,8 @@ class ItemSource:
         self._passed = 0
 
     def take(self, limit: int) -> list[Entry] | None:
+        if limit < 1:
+            return []  # from an empty take nobody could tell the end
         give_up = time.monotonic() + PATIENCE
         while (items := self._items.take(limit)) is not None:
             entries = self._entries(items)

@@ -30,7 +30,7 @@ class Source(Protocol):
     def take(self, limit: int) -> list[Entry] | None:
         """Up to `limit` entries that are there now; none for "nothing yet", None for the end. Never blocks.
 
-        What goes wrong is raised after all entries before it were given; after that the list is at its end.
+        What goes wrong is raised once, after all entries before it were given; nothing of that list comes after it.
 
         Raises:
             SourceError: a file broke in the middle.

@@ -192,6 +192,14 @@ def test_what_cannot_be_iterated_is_no_list(given):
         open_source(given)
 
 
+@pytest.mark.parametrize("given", [URLS, iter(URLS)])
+def test_a_take_of_nothing_is_not_the_end(given, drain_urls):
+    source = open_source(given)
+
+    assert source.take(0) == []
+    assert drain_urls(source) == URLS
+
+
 def test_a_single_download_is_a_list_of_one(drain_urls):
     assert drain_urls(open_source(Download("http://h/a"))) == ["http://h/a"]
 

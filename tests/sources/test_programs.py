@@ -1,5 +1,6 @@
 """What can only be seen in a program of its own: its exit, its memory, gevent's patches."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -76,6 +77,7 @@ def test_a_program_ends_while_a_generator_hangs():
     assert ended(process) == []
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are POSIX")
 def test_everything_works_where_gevent_has_patched_the_program(tmp_path):
     pytest.importorskip("gevent")
     (tmp_path / "list").write_text("http://h/file\n")
