@@ -29,8 +29,10 @@ CLOSING = 1.5
 
 
 class _GeventSockets(Sockets):
-    """Waiting lets the other greenlets run. The engine judges the clocks, as gevent's timers run on while the
-    caller holds the hub, and would fire before the bytes that came meanwhile are read.
+    """Waiting lets the other greenlets run, and the engine judges the clocks.
+
+    gevent's own timers run on while the caller holds the hub, and would fire before the bytes that came
+    meanwhile are read.
     """
 
     timeouts = False
