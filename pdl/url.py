@@ -19,11 +19,11 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _UNRESERVED_AND_SUB = r"A-Za-z0-9\-._~!$&'()*+,;="
 
 _PLAIN = re.compile(
-    r"https?://[a-z0-9_][a-z0-9_.-]*(?::[1-9][0-9]{0,4})?"
+    r"https?://(?![^/]{254})[a-z0-9_]+(?:(?:\.|-+)[a-z0-9_]+)*\.?(?::[1-9][0-9]{0,4})?"
     rf"/[{_UNRESERVED_AND_SUB}:@/%]*(?:\?[{_UNRESERVED_AND_SUB}:@/%?]*)?"
 )
 """What is canonical already, unless `_SUSPECT` finds something: the fast path of nearly every list."""
-_SUSPECT = re.compile(r"/\.\.?(?:[/?]|$)|%(?![0-9A-Fa-f]{2})|\.\.|http://[^/]*:80/|https://[^/]*:443/|:\d{5}/")
+_SUSPECT = re.compile(r"/\.\.?(?:[/?]|$)|%(?![0-9A-Fa-f]{2})|http://[^/]*:80/|https://[^/]*:443/|:\d{5}/")
 
 _SPLIT = re.compile(r"([^:/?#]*)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#.*)?", re.DOTALL)  # RFC 3986 appendix B
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -79,7 +79,7 @@ def _canonical(text: str) -> Canonical:
         raise UrlError(Kind.INPUT, "the URL has control characters or broken text in it")
     match = _SPLIT.fullmatch(text)
     if match is None or not match[1]:
-        if (named := _SCHEME.match(text)) and not re.match(r"[^:/]+:\d+(?:/|$)", text):
+        if (named := _SCHEME.match(text)) and not re.match(r"[^:/]+:\d+(?:[/?#]|$)", text):
             scheme = named[0].lower()
             if scheme[:-1] in _DEFAULT_PORTS:
                 raise UrlError(Kind.INPUT, f"the URL lacks // after {scheme}")
@@ -114,21 +114,30 @@ def _credentials(userinfo: str) -> str | None:
 def _authority(scheme: str, hostport: str) -> str:
     if hostport.startswith("["):
         literal, bracket, rest = hostport[1:].partition("]")
-        try:
-            host = f"[{ipaddress.IPv6Address(literal).compressed}]"
-        except ValueError:
-            bracket = ""
         if not bracket or (rest and not rest.startswith(":")):
             raise UrlError(Kind.INPUT, f"{hostport!r} is not an IPv6 address with an optional port")
-        port = rest[1:]
+        host, port = _ipv6_host(literal), rest[1:]
     else:
         name, _, port = hostport.partition(":")
         host = _ascii_host(name)
     if not port:
         return host
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
-        raise UrlError(Kind.INPUT, f"{port!r} is not a port")
+        # not quoted: in http://user:pass/word@host/ it is the beginning of a password
+        raise UrlError(Kind.INPUT, "the URL's port is not a number from 1 to 65535")
     return host if int(port) == _DEFAULT_PORTS[scheme] else f"{host}:{int(port)}"
+
+
+def _ipv6_host(literal: str) -> str:
+    """The address in brackets, in the form of RFC 5952; without a zone, which has a meaning on one machine only."""
+    try:
+        address = ipaddress.IPv6Address(literal)
+    except ValueError:
+        address = None
+    if address is None or "%" in literal:
+        raise UrlError(Kind.INPUT, f"{literal!r} is not an IPv6 address")
+    mapped = address.ipv4_mapped  # spelled out, as Python does from 3.13 on but not before
+    return f"[::ffff:{mapped}]" if mapped else f"[{address.compressed}]"
 
 
 @lru_cache(maxsize=1024)
