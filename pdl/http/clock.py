@@ -52,7 +52,7 @@ class TransferClock:
         now = self._now()
         self._received += count
         self._progressed = now
-        if now - self._samples[-1][0] >= self._settings.timeout / _SAMPLES:
+        if self._connect_until is None and now - self._samples[-1][0] >= self._settings.timeout / _SAMPLES:
             self._samples.append((now, self._received))
         self.check()
 

@@ -145,7 +145,8 @@ class Transfer:
 
     def _out_of_range(self, head: ResponseHead, partial: Partial) -> None:
         span = content_range(head.get("content-range"))
-        if span is None or span.total != partial.size or not self._same_version(head):
+        whole = span is not None and span.total == partial.size and partial.total in (None, partial.size)
+        if not whole or not self._same_version(head):
             self._restart("the server has no bytes after those that are here, nor is this its whole file")
             return
         self._expect(0, partial.size)

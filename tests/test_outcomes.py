@@ -1,0 +1,338 @@
+"""Whole downloads, from the URL to the file: the same outcome, attempts and requests on every engine."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faultserver import FaultServer, ProxyServer
+
+import pdl
+from pdl.errors import Kind
+
+WHOLE = None
+"""A request without a range."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a target must come to.
+
+    Args:
+        kind: why it fails; None if it is done.
+        status: the last HTTP status.
+        ranges: the Range field of each request, in order; WHOLE for none.
+        settings: of the job.
+        version: of the content that must arrive.
+    """
+
+    kind: Kind | None = None
+    status: int | None = 200
+    ranges: tuple[str | None, ...] = (WHOLE,)
+    settings: tuple[tuple[str, Any], ...] = ()
+    version: int = 1
+
+
+TAIL = "bytes=500-"
+"""Files have 1,000 bytes, and the cut ones end after half of them."""
+TRIES = (WHOLE,) * 3
+
+CASES = {
+    "/file": Case(),
+    "/status/404": Case(Kind.HTTP, 404),
+    "/status/403": Case(Kind.HTTP, 403),
+    "/status/500": Case(Kind.HTTP, 500, TRIES),
+    "/status/204": Case(Kind.EMPTY, 204),
+    "/file?fail=2": Case(ranges=TRIES),
+    "/file?fail=1&fail_with=429&retry_after=0": Case(ranges=(WHOLE,) * 2),
+    "/file?fail=1&fail_with=429&retry_after=1": Case(ranges=(WHOLE,) * 2),
+    "/status/429?retry_after=9999": Case(Kind.HTTP, 429),
+    # a body that is cut is continued under a strong validator, and only then
+    "/cut?times=1": Case(status=206, ranges=(WHOLE, TAIL)),
+    "/cut?at=300": Case(status=206, ranges=(WHOLE, "bytes=300-", "bytes=600-", "bytes=900-"),
+                        settings=(("retries", 3),)),
+    "/reset/in-body?times=1": Case(status=206, ranges=(WHOLE, TAIL)),
+    "/cut?times=1&etag=none&modified=none": Case(ranges=(WHOLE, WHOLE)),
+    "/cut?times=1&etag=weak": Case(ranges=(WHOLE, WHOLE)),
+    "/cut?times=1&etag=none&modified=now": Case(ranges=(WHOLE, WHOLE)),
+    "/cut?times=1&etag=none": Case(status=206, ranges=(WHOLE, TAIL)),
+    "/chunks-cut?times=1": Case(status=206, ranges=(WHOLE, TAIL)),
+    # one that changed in between is fetched anew
+    "/range/changed": Case(ranges=(WHOLE, TAIL), version=2),
+    "/range/ignored": Case(ranges=(WHOLE, TAIL)),
+    "/range/later-start": Case(ranges=(WHOLE, TAIL, WHOLE)),
+    "/range/earlier-start": Case(ranges=(WHOLE, TAIL, WHOLE)),
+    "/range/unlabelled": Case(ranges=(WHOLE, TAIL, WHOLE)),
+    "/range/other-total": Case(ranges=(WHOLE, TAIL, WHOLE)),
+    "/range/bad-unit": Case(ranges=(WHOLE, TAIL, WHOLE)),
+    "/range/end-before-start": Case(ranges=(WHOLE, TAIL, WHOLE)),
+    "/range/junk": Case(ranges=(WHOLE, TAIL, WHOLE)),
+    "/range/multipart": Case(ranges=(WHOLE, TAIL, WHOLE)),
+    "/range/huge-total": Case(ranges=(WHOLE, TAIL, WHOLE)),
+    "/range/unknown-total": Case(status=206, ranges=(WHOLE, TAIL)),
+    "/range/changed-under-old-etag": Case(ranges=(WHOLE, TAIL, WHOLE)),
+    "/range/changed-unnoticed": Case(ranges=(WHOLE, TAIL, WHOLE)),
+    "/range/satisfied": Case(ranges=(WHOLE, TAIL, WHOLE)),
+    "/range/not-modified": Case(ranges=(WHOLE, TAIL, WHOLE)),
+    "/range/precondition-failed": Case(ranges=(WHOLE, TAIL, WHOLE)),
+    "/range/unsatisfied": Case(ranges=(WHOLE, TAIL, WHOLE)),
+    "/range/unsatisfied-unlabelled": Case(ranges=(WHOLE, TAIL, WHOLE)),
+    # connections
+    "/no-reply/always": Case(Kind.RESET, None, TRIES),
+    "/no-reply/always?times=1": Case(ranges=(WHOLE, WHOLE)),
+    "/reset/before-head?times=2": Case(ranges=TRIES),
+    "/head-cut?times=1": Case(ranges=(WHOLE, WHOLE)),
+    "/chunk-size/junk": Case(Kind.PROTOCOL, 200, (WHOLE, WHOLE)),
+    "/length/differing": Case(Kind.PROTOCOL, None),
+    "/stall/in-body?times=1&at=500": Case(status=206, ranges=(WHOLE, TAIL), settings=(("timeout", 0.5),)),
+    "/drip?interval=0.05": Case(Kind.TIMEOUT, settings=(("timeout", 0.5), ("retries", 0), ("min_speed", 1000))),
+    "/endless": Case(Kind.TOO_LARGE, settings=(("max_filesize", 50_000),)),
+    "/file?size=2000": Case(Kind.TOO_LARGE, settings=(("max_filesize", 1_999),)),
+    # redirects
+    "/redirect/chain/3": Case(),
+    "/redirect/chain/20": Case(),
+    "/redirect/chain/21": Case(Kind.REDIRECT, 302),
+    "/redirect/loop": Case(Kind.REDIRECT, 302),
+    "/redirect/nowhere": Case(Kind.REDIRECT, 302),
+    "/redirect?to=file:///etc/passwd": Case(Kind.BLOCKED, 302),
+    "/redirect?to=gopher://127.0.0.1/": Case(Kind.BLOCKED, 302),
+    "/redirect?to=http://169.254.169.254/latest/": Case(Kind.BLOCKED, None),
+}  # fmt: skip
+
+
+def options(engine_name: str, **more: Any) -> dict[str, Any]:
+    return {"engine": engine_name, "retries": 2, "retry_delay": 0.02, "timeout": 5.0, **more}
+
+
+@pytest.mark.parametrize("target", CASES)
+def test_a_target_comes_to_the_outcome_in_the_table(engine_name, server: FaultServer, tmp_path: Path, target: str):
+    case = CASES[target]
+    results = list(
+        pdl.iter_downloads([server.url(target)], tmp_path, **options(engine_name, **dict(case.settings)))
+    )
+    assert len(results) == 1
+    result = results[0]
+    assert (result.status, result.kind) == (("failed", case.kind) if case.kind else ("done", None)), result
+    assert result.http_status == case.status
+    if not target.startswith("/redirect"):
+        assert tuple(record.header("Range") for record in server.requests) == case.ranges
+        assert result.attempts == len(case.ranges)
+    files = [path for path in tmp_path.iterdir() if path.name != ".pdl"]
+    if case.kind is None:
+        assert result.path is not None
+        content = (tmp_path / result.path).read_bytes()
+        assert content == server.content(server.requests[-1].target, case.version)
+        assert result.size == len(content)
+        assert not list((tmp_path / ".pdl" / "parts").iterdir())
+    else:
+        assert files == []
+
+
+def test_a_range_request_carries_the_strong_validator(engine_name, server: FaultServer, tmp_path: Path):
+    pdl.download(server.url("/cut?times=1"), tmp_path, **options(engine_name))
+    first, second = server.requests
+    assert first.header("If-Range") is None
+    assert second.header("If-Range") == '"' + second.header("If-Range").strip('"') + '"'  # type: ignore[union-attr]
+
+
+def test_a_right_digest_and_size_are_done_and_wrong_ones_fail(engine_name, server: FaultServer, tmp_path: Path):
+    url, content = server.url("/file/x.bin"), server.content("/file/x.bin")
+    digest = hashlib.sha256(content).hexdigest()
+    lines = [
+        f"{url}?1\tname=right\tsha256={digest}\tsize={len(content)}".replace("?1", ""),
+        f"{url}\tname=wrong-digest\tmd5={'0' * 32}",
+        f"{url}\tname=wrong-size\tsize=7",
+    ]
+    summary = pdl.download_all(lines, tmp_path, **options(engine_name))
+    assert (summary.done, summary.failed_by_kind, summary.exit_code) == (1, {"digest": 2}, 6)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".pdl", "right"]
+
+
+def test_nothing_of_the_user_crosses_to_another_origin(
+    engine_name, server: FaultServer, other_server: FaultServer, tmp_path: Path
+):
+    url = server.url(f"/redirect?to={other_server.url('/file/there')}").replace("http://", "http://me:secret@", 1)
+    headers = {"X-Api-Key": "k", "Referer": "r", "Cookie": "c"}
+    result = pdl.download(url, tmp_path, **options(engine_name, headers=headers))
+    assert (result.status, result.final_url) == ("done", other_server.url("/file/there"))
+    here, there = server.requests[0], other_server.requests[0]
+    assert [here.header(name) for name in ("X-Api-Key", "Referer", "Cookie")] == ["k", "r", "c"]
+    assert here.header("Authorization")
+    assert {name for name, _ in there.headers} == {"Host", "User-Agent", "Accept", "Accept-Encoding"}
+    ledger = (tmp_path / ".pdl" / "ledger.sqlite3").read_bytes()
+    assert b"secret" not in ledger
+    assert "secret" not in repr(result)
+
+
+def test_a_redirect_within_the_origin_keeps_what_the_user_gave(engine_name, server: FaultServer, tmp_path: Path):
+    url = server.url("/redirect?to=/login").replace("http://", "http://user:password@")
+    assert pdl.download(url, tmp_path, **options(engine_name, headers={"X-Api-Key": "k"})).status == "done"
+    assert [record.header("X-Api-Key") for record in server.requests] == ["k", "k"]
+
+
+def test_a_mirror_takes_over_from_the_start(
+    engine_name, server: FaultServer, other_server: FaultServer, tmp_path: Path
+):
+    line = f"{server.url('/cut?times=9&etag=strong')}\t{other_server.url('/file/mirror')}\tname=f"
+    result = pdl.download(line, tmp_path, **options(engine_name))
+    assert (result.status, result.attempts, result.final_url) == ("done", 2, other_server.url("/file/mirror"))
+    assert [record.header("Range") for record in other_server.requests] == [None]
+    assert (tmp_path / "f").read_bytes() == other_server.content("/file/mirror")
+
+
+def test_a_mirror_that_fails_for_good_is_not_asked_again(
+    engine_name, server: FaultServer, other_server: FaultServer, tmp_path: Path
+):
+    line = f"{server.url('/status/404')}\t{other_server.url('/file/mirror?fail=2')}"
+    result = pdl.download(line, tmp_path, **options(engine_name))
+    assert (result.status, result.path) == ("done", "404")
+    assert (len(server.requests), len(other_server.requests)) == (1, 3)
+
+
+def test_a_pause_holds_a_host_and_no_other(
+    engine_name, server: FaultServer, other_server: FaultServer, tmp_path: Path
+):
+    urls = [server.url("/file/first?fail=1&fail_with=503&retry_after=1")]
+    urls += [server.url(f"/file/{n}") for n in range(3)] + [other_server.url(f"/file/o{n}") for n in range(20)]
+    summary = pdl.download_all(urls, tmp_path, **options(engine_name, jobs=1))
+    assert summary.done == len(urls)
+    first, second = [record.arrived for record in server.requests_for("/file/first")]
+    assert second - first >= 1  # what the host asked for
+    during = [record for record in server.requests if first < record.arrived < second]
+    assert not during
+    assert all(record.arrived < second for record in other_server.requests)
+
+
+def test_a_cap_per_host_holds_and_blocks_no_other_host(
+    engine_name, server: FaultServer, other_server: FaultServer, tmp_path: Path
+):
+    urls = [server.url(f"/file/{n}?delay=0.03") for n in range(12)]
+    urls += [other_server.url(f"/file/o{n}?delay=0.03") for n in range(12)]
+    summary = pdl.download_all(urls, tmp_path, **options(engine_name, jobs=6, per_host=2))
+    assert summary.done == len(urls)
+    assert server.max_in_flight() <= 2
+    assert other_server.max_in_flight() <= 2
+    if engine_name != "sequential":
+        assert server.max_in_flight() == other_server.max_in_flight() == 2
+
+
+def test_a_host_that_wants_to_be_left_alone_for_long_is(engine_name, server: FaultServer, tmp_path: Path):
+    urls = [server.url("/status/503?retry_after=3600"), *(server.url(f"/file/{n}") for n in range(5))]
+    summary = pdl.download_all(urls, tmp_path, **options(engine_name, jobs=1))
+    assert summary.failed_by_kind == {"http 503": 6}
+    assert (summary.read, summary.left) == (6, 0)
+    assert len(server.requests) == 1
+
+
+def test_https_works_and_a_strange_certificate_does_not(
+    engine_name, tls_server: FaultServer, ca_pem: str, tmp_path: Path
+):
+    url = tls_server.url("/file/x")
+    assert pdl.download(url, tmp_path / "1", **options(engine_name)).kind is Kind.TLS
+    assert pdl.download(url, tmp_path / "2", **options(engine_name, cacert=ca_pem)).status == "done"
+    assert pdl.download(url, tmp_path / "3", **options(engine_name, insecure=True)).status == "done"
+    wrong_name = url.replace("127.0.0.1", "127.0.0.3").replace("localhost", "127.0.0.3")
+    assert (
+        pdl.download(wrong_name, tmp_path / "4", **options(engine_name, cacert=ca_pem, retries=0)).status
+        == "failed"
+    )
+    assert len(tls_server.requests) == 2
+
+
+def test_a_proxy_carries_http_and_tunnels_https(
+    engine_name, server, tls_server, proxy_server: ProxyServer, ca_pem: str, tmp_path: Path, monkeypatch
+):
+    monkeypatch.setenv("http_proxy", proxy_server.origin)
+    monkeypatch.setenv("https_proxy", proxy_server.origin)
+    urls = [server.url("/file/plain"), tls_server.url("/file/secure")]
+    assert pdl.download_all(urls, tmp_path / "1", **options(engine_name, cacert=ca_pem)).done == 2
+    assert {record.method for record in proxy_server.requests} == {"GET", "CONNECT"}
+    seen = len(proxy_server.requests)
+    monkeypatch.setenv("no_proxy", "127.0.0.0/8,localhost")
+    assert pdl.download_all(urls, tmp_path / "2", **options(engine_name, cacert=ca_pem)).done == 2
+    assert len(proxy_server.requests) == seen
+
+
+def test_a_dead_proxy_is_a_failure_of_the_proxy(engine_name, server: FaultServer, refused_url: str, tmp_path: Path):
+    result = pdl.download(server.url("/file"), tmp_path, **options(engine_name, proxy=refused_url, retries=0))
+    assert result.kind is Kind.PROXY
+    assert not server.requests
+
+
+@pytest.mark.parametrize("layout", ["flat", "tree", "hash"])
+def test_odd_names_stay_below_the_destination(engine_name, server: FaultServer, tmp_path: Path, layout: str):
+    dest = tmp_path / "deep" / "dest"
+    odd = [
+        *(
+            "/..%2f..%2fescape",
+            "/%2e%2e%2fescape2",
+            "/a%00b",
+            "/CON",
+            "/con.txt",
+            "/a:b",
+            "/trailing.",
+            "/trailing%20",
+        ),
+        *("/.hidden", "/-rf", "/.pdl", "/.PDL/ledger.sqlite3", "/" + "l" * 300 + ".jpg", "/" + "%C3%A9" * 200),
+        *("/%FF%FE", "/%E2%80%AEgpj.exe", "/", "/x/", "/a//b", "/A.JPG", "/a.jpg", "/caf%C3%A9", "/cafe%CC%81"),
+        *("/dir", "/dir/file"),
+    ]
+    summary = pdl.download_all([server.url(path) for path in odd], dest, **options(engine_name, layout=layout))
+    assert (summary.done, summary.failed) == (len(odd), 0)
+    files = [path for path in dest.rglob("*") if path.is_file() and ".pdl" not in path.parts]
+    assert len(files) == len(odd)
+    assert [path.name for path in tmp_path.iterdir()] == ["deep"]
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["dest"]
+    assert all(len(part.encode()) <= 255 for path in files for part in path.parts)
+
+
+def test_a_template_names_the_files(engine_name, server: FaultServer, tmp_path: Path):
+    urls = [server.url("/a/x.jpg"), "malformed", server.url("/b/y.png?q=1")]
+    summary = pdl.download_all(urls, tmp_path, **options(engine_name, output="{index:06d}-{stem}{ext}"))
+    assert (summary.done, summary.failed_by_kind) == (2, {"input": 1})
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".pdl", "000001-x.jpg", "000003-y.png"]
+
+
+def test_what_is_there_is_skipped_without_a_request(engine_name, server: FaultServer, tmp_path: Path):
+    (tmp_path / "mine").write_bytes(b"mine")
+    urls = [server.url("/file/a"), server.url("/mine"), server.url("/file/a")]
+    first = pdl.download_all(urls, tmp_path, **options(engine_name))
+    assert (first.done, first.skipped_by_reason) == (1, {"exists": 1, "duplicate": 1})
+    assert (tmp_path / "mine").read_bytes() == b"mine"
+    server.clear()
+    second = pdl.download_all(urls, tmp_path, **options(engine_name))
+    assert second.skipped_by_reason == {"done": 1, "exists": 1, "duplicate": 1}
+    assert not server.requests
+    third = pdl.download_all(urls, tmp_path, **options(engine_name, overwrite=True))
+    assert (third.done, third.skipped_by_reason) == (2, {"duplicate": 1})
+    assert (tmp_path / "mine").read_bytes() == server.content("/mine")
+
+
+def test_a_planted_link_is_neither_followed_nor_replaced(engine_name, server: FaultServer, tmp_path: Path):
+    outside = tmp_path / "outside"
+    outside.write_bytes(b"precious")
+    dest = tmp_path / "dest"
+    dest.mkdir()
+    (dest / "x").symlink_to(outside)
+    summary = pdl.download_all([server.url("/x")], dest, **options(engine_name))
+    assert summary.done == 0
+    assert outside.read_bytes() == b"precious"
+    assert (dest / "x").is_symlink()
+
+
+def test_the_balance_holds_over_everything_at_once(engine_name, server: FaultServer, tmp_path: Path):
+    lines = [server.url(target) for target in CASES if "9999" not in target and "drip" not in target]
+    lines += ["", "# comment", "no url", "ftp://x/y", server.url("/file"), server.url("/file") + "\tsize=1"]
+    settings = options(engine_name, jobs=8, timeout=0.5, max_filesize=50_000)
+    with pdl.iter_downloads(lines, tmp_path, **settings) as downloads:
+        results = list(downloads)
+    summary = downloads.summary
+    assert summary.read == len(lines) - 2
+    assert summary.done + summary.skipped + summary.failed == summary.read
+    assert summary.left == 0
+    assert sorted(result.index for result in results) == list(range(1, summary.read + 1))
+    assert len(list(summary.failures)) == summary.failed
+    assert {result.url for result in summary.failures} == {r.url for r in results if r.status == "failed"}
