@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
+import sys
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -73,20 +73,23 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("dest", "cacert", "failed", "output"):
-            value = getattr(self, name)
-            if value is not None:
-                object.__setattr__(self, name, os.fspath(value))
+            object.__setattr__(self, name, _checked_path(name, getattr(self, name)))
         object.__setattr__(self, "headers", _checked_headers(self.headers))
         self._check_numbers()
         if self.layout not in get_args(Layout):
             raise SettingsError(f"layout is one of {', '.join(get_args(Layout))}, not {self.layout!r}")
-        if not self.user_agent.isprintable() or not self.user_agent.isascii():
+        agent = self.user_agent
+        if not isinstance(agent, str) or not agent.isprintable() or not agent.isascii():
             raise SettingsError("user_agent takes printable ASCII characters only")
+        if self.proxy is not None and not isinstance(self.proxy, str):
+            raise SettingsError(f"proxy takes a URL, not {self.proxy!r}")
 
     def _check_numbers(self) -> None:
         for name, least in _LEAST_WHOLE.items():
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+            if value is None and name in _OPTIONAL:
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise SettingsError(f"{name} takes a whole number from {least}, not {value!r}")
         for name, least, exclusive in _LEAST_REAL:
             value = getattr(self, name)
@@ -95,7 +98,7 @@ class Settings:
             if (
                 not isinstance(value, (int, float))
                 or isinstance(value, bool)
-                or not math.isfinite(value)
+                or not abs(value) <= sys.float_info.max  # nor nan
                 or value < least
                 or (exclusive and value == least)
             ):
@@ -112,19 +115,33 @@ _LEAST_REAL = (
     ("max_time", 0, True),
     ("deadline", 0, True),
 )
-_OPTIONAL = frozenset({"max_time", "deadline"})
+_OPTIONAL = frozenset({"per_host", "max_filesize", "max_time", "deadline", "cacert", "failed", "output"})
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+def _checked_path(name: str, given: Any) -> str | None:
+    if given is None and name in _OPTIONAL:
+        return None
+    try:
+        return os.fsdecode(given)
+    except TypeError:
+        raise SettingsError(f"{name} takes a path, not {given!r}") from None
 
 
 def _checked_headers(given: Any) -> Headers:
     """Header fields from pairs or a mapping, checked by RFC 9110 section 5."""
-    pairs = given.items() if hasattr(given, "items") else given
+    try:
+        pairs = [(name, value) for name, value in (given.items() if hasattr(given, "items") else given)]
+    except (TypeError, ValueError):
+        raise SettingsError("headers takes pairs of a name and a value, or a mapping") from None
     checked = []
     for name, value in pairs:
-        if not name or not set(name) <= _TOKEN:
+        if not isinstance(name, str) or not name or not set(name) <= _TOKEN:
             raise SettingsError(f"{name!r} is not the name of a header field")
         if name.lower() in FORBIDDEN_HEADERS:
             raise SettingsError(f"the header field {name!r} belongs to the transfer and cannot be set")
+        if not isinstance(value, str):
+            raise SettingsError(f"the value of the header field {name!r} is a {type(value).__name__}, not text")
         trimmed = value.strip(" \t")
         if any((ord(c) < 0x20 and c != "\t") or ord(c) == 0x7F or ord(c) > 0xFF for c in trimmed):
             raise SettingsError(f"the value of the header field {name!r} has characters that cannot be sent")
