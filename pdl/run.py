@@ -56,6 +56,7 @@ class Run:
         self._settings = settings
         self._reporter = reporter
         self._tally = Tally()
+        self._unwritten: list[Result] = []  # what the ledger has yet to be told
         self._started = time.monotonic()
         self._deadline = math.inf if settings.deadline is None else self._started + settings.deadline
         self._fault: BaseException | None = None  # what ended the source; raised when all before it has ended
@@ -143,7 +144,7 @@ class Run:
                 break
             for admitted in self._intake.admit(entries):
                 if isinstance(admitted, Result):
-                    results.append(self._record(admitted))
+                    results.append(self._count(admitted))  # the ledger knows of it
                 else:
                     self._scheduler.add(Task(admitted.row, admitted.download, admitted.path))
             if not entries or time.monotonic() >= until:
@@ -213,14 +214,19 @@ class Run:
         outcome = event.outcome
         task.size = outcome.partial.size if outcome.partial is not None else 0
         ended = self._scheduler.finished(event.attempt, outcome, time.monotonic())
-        return [] if ended is None else [self._record(self._result(ended))]
+        return [] if ended is None else [self._end(ended)]
 
     def _give_up(self) -> list[Result]:
         """End what waits for hosts that want to be left alone for longer than anybody waits."""
         if self._scheduler.active or (self._source is not None and self._scheduler.room):
             return []
         ended = self._scheduler.give_up_parked(time.monotonic())
-        return [self._record(self._result(each)) for each in ended]
+        return [self._end(each) for each in ended]
+
+    def _end(self, ended: Ended) -> Result:
+        result = self._count(self._result(ended))
+        self._unwritten.append(result)
+        return result
 
     def _result(self, ended: Ended) -> Result:
         """Publish what is done, and put the end of a download into words."""
@@ -271,18 +277,22 @@ class Run:
         elif outcome.errno in _UNWRITABLE and not os.access(self._scheduler.parts, os.W_OK | os.X_OK):
             self._fault = DestinationError(f"the folder {dest!r} cannot be written any more: {outcome.message}")
 
-    def _record(self, result: Result) -> Result:
+    def _count(self, result: Result) -> Result:
         self._tally.add(result)
-        if result.attempts:
-            self._ledger.record(result)
         if result.status == "failed" and self._failed is not None:
             self._failed.add(result.line)
         return result
+
+    def _write_down(self) -> None:
+        if self._unwritten:
+            self._ledger.record(*self._unwritten)
+            self._unwritten.clear()
 
     # -- telling
 
     def _tell(self, results: list[Result]) -> None:
         now = time.monotonic()
+        self._write_down()
         self._ledger.flush_if_due(now)
         for result in results:
             self._reporter.on(result)
@@ -340,7 +350,7 @@ class Run:
         faults = []
         self._reporter.on(self._progress(now))
         for close in (
-            self._ledger.close, self._publisher.close, self._failed.close if self._failed else None,
+            self._write_down, self._ledger.close, self._publisher.close, self._failed.close if self._failed else None,
             self._reporter.close,
         ):  # fmt: skip
             try:
