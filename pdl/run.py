@@ -6,7 +6,7 @@ import errno
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from . import engines
 from .errors import DestinationError, EngineError, Kind, PdlError
@@ -349,13 +349,11 @@ class Run:
         self._seconds = now - self._started
         faults = []
         self._reporter.on(self._progress(now))
-        for close in (
-            self._write_down, self._ledger.close, self._publisher.close, self._failed.close if self._failed else None,
-            self._reporter.close,
-        ):  # fmt: skip
+        closing: list[Callable[[], None]] = [self._write_down, self._ledger.close, self._publisher.close]
+        closing += [self._failed.close] if self._failed else []
+        for close in (*closing, self._reporter.close):
             try:
-                if close is not None:
-                    close()
+                close()
             except (OSError, PdlError) as error:
                 faults.append(error)
         if faults and self._fault is None:
