@@ -11,6 +11,7 @@ from pdl.settings import Settings
 from .fault import TransferError
 
 _SAMPLES = 8  # a window; how finely the average speed is judged
+_LONGEST_WAIT = 1e6  # seconds; system calls take no more than some 2**31 milliseconds
 
 
 class TransferClock:
@@ -57,14 +58,14 @@ class TransferClock:
         self.check()
 
     def remaining(self) -> float:
-        """Seconds until the attempt is over its limits if nothing more comes; never below a millisecond."""
+        """Seconds until the attempt is over its limits if nothing more comes, as what is waited for takes them."""
         if self._connect_until is not None:
             until = self._connect_until
         else:
             until = self._progressed + self._settings.timeout
         if self._end is not None:
             until = min(until, self._end)
-        return max(until - self._now(), 0.001)
+        return min(max(until - self._now(), 0.001), _LONGEST_WAIT)
 
     def check(self) -> None:
         """Judge.
