@@ -20,7 +20,7 @@ MAX_FIELDS = 5000
 MAX_INFORMATIONAL = 64  # 1xx responses before the final one; RFC 9110 section 15.2 sets no bound, a flood needs one
 
 _STATUS_LINE = re.compile(rb"HTTP/(\d(?:\.\d)?) (\d{3})(?: (.*))?", re.DOTALL)
-_FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*(.*?)[ \t]*", re.DOTALL)
+_FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):(.*)", re.DOTALL)
 _BROKEN_VALUE = re.compile(rb"[\x00\r\n]")
 
 
@@ -48,10 +48,11 @@ class ResponseHead:
 
     def get(self, name: str) -> str | None:
         """The first value of a field, by its lower-case name."""
-        for field, value in self.fields:
-            if field.lower() == name:
-                return value
-        return None
+        return next(iter(self.get_all(name)), None)
+
+    def get_all(self, name: str) -> list[str]:
+        """The values of all lines of a field, by its lower-case name."""
+        return [value for field, value in self.fields if field.lower() == name]
 
     @property
     def has_body(self) -> bool:
@@ -71,7 +72,7 @@ def response_head(version: str, status: int, reason: str, fields: Headers) -> Re
     chunked = _chunked([coding.lower() for coding in values["transfer-encoding"] if coding])
     length = _content_length(values["content-length"])
     options = {option.lower() for option in values["connection"]}
-    keep_alive = "keep-alive" in options if version == "1.0" else "close" not in options
+    keep_alive = "close" not in options and (version != "1.0" or "keep-alive" in options)
     if chunked and (length is not None or version == "1.0"):
         length, keep_alive = None, False  # chunks win; the sender is confused, so its connection ends
     return ResponseHead(version, status, reason, fields, length, chunked, keep_alive)
@@ -105,6 +106,7 @@ class HeadParser:
     def _reset(self) -> None:
         self._status: tuple[str, int, str] | None = None
         self._fields: list[tuple[str, str]] = []
+        self._lines = 0
         self._size = 0
 
     @property
@@ -134,17 +136,18 @@ class HeadParser:
         return self._blank_line()
 
     def _add(self, line: bytes) -> None:
+        self._lines += 1  # folded ones too: each copies the field that it continues
+        if self._lines > MAX_FIELDS:
+            raise TransferError(Kind.PROTOCOL, f"the response head has more than {MAX_FIELDS} fields")
         if line[0] in b" \t":  # a folded line continues its field (RFC 9112 section 5.2)
             if not self._fields:
                 raise TransferError(Kind.PROTOCOL, "the response head begins with a folded line")
             name, value = self._fields[-1]
-            self._fields[-1] = (name, value + " " + _text(line.strip(b" \t")))
+            self._fields[-1] = (name, f"{value} {_text(line)}".strip(" \t"))
             return
         match = _FIELD.fullmatch(line)
         if match is None:
             raise TransferError(Kind.PROTOCOL, f"the response head has a line that is no field: {line[:60]!r}")
-        if len(self._fields) == MAX_FIELDS:
-            raise TransferError(Kind.PROTOCOL, f"the response head has more than {MAX_FIELDS} fields")
         self._fields.append((match[1].decode("ascii"), _text(match[2])))
 
     def _blank_line(self) -> ResponseHead | None:
@@ -172,4 +175,4 @@ def _status_line(line: bytes) -> tuple[str, int, str]:
 def _text(value: bytes) -> str:
     if _BROKEN_VALUE.search(value):
         raise TransferError(Kind.PROTOCOL, f"the response head has forbidden characters: {value[:60]!r}")
-    return value.decode("latin-1")
+    return value.strip(b" \t").decode("latin-1")
