@@ -84,7 +84,7 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
     "--layout", type=click.Choice(get_args(Layout)), help="One folder, folders as in the URL, or fan-out folders."
 )
 @_option("-o", "--output", metavar="TEMPLATE",
-         help="Path from {name} {stem} {ext} {host} {path} {index} {index:06d} {hash}, instead of a layout.")  # fmt: skip
+         help="Path from {name} {stem} {ext} {host} {path} {index:06d} {hash}, instead of a layout.")  # fmt: skip
 @_option("--overwrite", is_flag=True, help="Replace files that exist.")
 @_option("--failed", metavar="FILE", help="Write the failed lines there, to be fed back.")
 @click.option("--progress", type=click.Choice(["list", "files"]), default="list", show_default=True,
@@ -220,5 +220,10 @@ def main(arguments: list[str] | None = None) -> None:
         code = 130
     except BrokenPipeError:  # whoever read our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except Exception as error:  # a bug of ours, or a disk that fails: one line, and the rest for those who ask
+        if os.environ.get("PDL_TRACEBACK"):
+            raise
+        click.echo(f"pdl: {type(error).__name__}: {error} (PDL_TRACEBACK=1 shows where)", err=True)
         code = 1
     sys.exit(code)

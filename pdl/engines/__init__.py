@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable
-from importlib.metadata import EntryPoint, entry_points
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pdl.errors import EngineNotInstalledError, PdlError, UnknownEngineError
 from pdl.model import Engine
 from pdl.settings import Settings
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "pdl.engines"
 """Entry points of this group are engines from other packages: a callable that takes `Settings`."""
@@ -32,6 +34,8 @@ _AUTO = ("threads", "sequential")  # in the order of preference
 
 
 def _others() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - takes 25 ms, and few look beyond the built-in ones
+
     return {point.name: point for point in entry_points(group=GROUP) if point.name not in _BUILT_IN}
 
 
