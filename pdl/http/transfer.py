@@ -15,7 +15,7 @@ from pdl.settings import Settings
 from pdl.storage.part import PartFile, PartLost
 
 from .fault import TransferError
-from .fields import content_range, retry_after, strong_validator
+from .fields import ContentRange, content_range, retry_after, strong_validator
 from .head import ResponseHead
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -87,6 +87,8 @@ class Transfer:
 
     def on_head(self, head: ResponseHead) -> bool:
         """Take the final response's head; True if its body is wanted."""
+        if self.outcome is not None:
+            return False
         self._status = head.status
         try:
             self._judge(head)
@@ -100,7 +102,7 @@ class Transfer:
 
     def _judge(self, head: ResponseHead) -> None:
         partial = self.attempt.partial
-        if head.status == 200 or (head.status == 203 and partial is None):
+        if head.status in (200, 203):
             self._whole(head)
         elif head.status == 206 and partial is not None:
             self._continued(head, partial)
@@ -122,12 +124,15 @@ class Transfer:
         self._opened = True
 
     def _continued(self, head: ResponseHead, partial: Partial) -> None:
-        span = content_range(head.get("content-range"))
+        span = _one_content_range(head)
         if span is None or span.first is None or span.last is None:
             self._restart("the server answered a range request without a valid Content-Range")
             return
         total = span.total if span.total is not None else partial.total
-        if span.first != partial.size or (partial.total is not None and total != partial.total):
+        if total is None:
+            self._restart("nothing says whether the rest that the server sends is all of the rest")
+            return
+        if span.first != partial.size or span.last >= total or partial.total not in (None, total):
             self._restart(
                 f"asked for {partial.size} to the end of {partial.total or 'the file'}, got "
                 f"{span.first}-{span.last} of {span.total}"
@@ -144,7 +149,7 @@ class Transfer:
         self._opened = True
 
     def _out_of_range(self, head: ResponseHead, partial: Partial) -> None:
-        span = content_range(head.get("content-range"))
+        span = _one_content_range(head)
         whole = span is not None and span.total == partial.size and partial.total in (None, partial.size)
         if not whole or not self._same_version(head):
             self._restart("the server has no bytes after those that are here, nor is this its whole file")
@@ -187,21 +192,22 @@ class Transfer:
         )  # fmt: skip
 
     def _check_coding(self, head: ResponseHead) -> None:
-        coding = (head.get("content-encoding") or "identity").strip().lower()
-        if coding in ("", "identity"):
+        given = ",".join(head.get_all("content-encoding")).lower().split(",")
+        codings = [coding for each in given if (coding := each.strip()) not in ("", "identity")]
+        if not codings:
             return
         path = unquote(urls.split(self.attempt.url).target.partition("?")[0]).lower()
-        if coding in ("gzip", "x-gzip") and path.endswith(_ARCHIVES):
+        if codings in (["gzip"], ["x-gzip"]) and path.endswith(_ARCHIVES):
             return
-        raise TransferError(Kind.CODING, f"the server coded the file as {coding[:40]!r}, though asked not to")
+        raise TransferError(
+            Kind.CODING, f"the server coded the file as {', '.join(codings)[:40]!r}, though asked not to"
+        )
 
     def _same_version(self, head: ResponseHead) -> bool:
         """The response carries the validator that was sent, or none at all."""
         assert self.attempt.partial is not None
-        etag, modified = head.get("etag"), head.get("last-modified")
-        if self.attempt.partial.if_range.startswith('"'):
-            return etag is None or etag == self.attempt.partial.if_range
-        return modified is None or modified == self.attempt.partial.if_range
+        sent = self.attempt.partial.if_range
+        return all(value == sent for value in head.get_all("etag" if sent.startswith('"') else "last-modified"))
 
     def _expect(self, length: int | None, total: int | None) -> None:
         """Set the bytes to come and of the whole file; refuse a file that can't be the right one."""
@@ -245,8 +251,13 @@ class Transfer:
             self.on_error(
                 TransferError(Kind.TRUNCATED, f"the body ended after {self._received} of {self._expected} bytes")
             )
-            return
-        self._complete()
+        elif self.total is not None and self._part.size < self.total:
+            # a 206 may give less than was asked for (RFC 9110 section 14.2)
+            self.on_error(
+                TransferError(Kind.TRUNCATED, f"the server sent up to byte {self._part.size} of {self.total}")
+            )
+        else:
+            self._complete()
 
     def on_error(self, fault: TransferError) -> None:
         """The attempt broke."""
@@ -326,6 +337,7 @@ class Transfer:
                 else:
                     self._part.discard()
         except OSError as error:  # a disk may say only now that it is full
+            outcome = replace(outcome, partial=None)
             if outcome.verdict is Verdict.DONE:
                 message = f"cannot write {self.attempt.part}: {error.strerror or error}"
                 outcome = replace(
@@ -333,6 +345,12 @@ class Transfer:
                     errno=error.errno or errno.EIO,
                 )  # fmt: skip
         self.outcome = outcome
+
+
+def _one_content_range(head: ResponseHead) -> ContentRange | None:
+    """The Content-Range, if it is valid and the response has no second one that differs."""
+    values = set(head.get_all("content-range"))
+    return content_range(values.pop()) if len(values) == 1 else None
 
 
 _RESUMED = frozenset({Kind.TIMEOUT, Kind.RESET, Kind.TRUNCATED, Kind.PROXY})
