@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from pdl.errors import SettingsError
 from pdl.settings import Settings
 
 _SCHEMES = ("http", "https")
+_WITH_PORT = re.compile(r"([^:\[\]]*|\[.*\]):([0-9]+)")
 
 
 class Routes:
@@ -24,15 +26,17 @@ class Routes:
         environment: proxy URLs by scheme, with `all` and `no`, as `urllib.request.getproxies()` gives them.
 
     Raises:
-        SettingsError: a proxy that pdl cannot speak to.
+        SettingsError: a proxy that pdl cannot speak to, or CA certificates that are asked for and not there.
     """
 
     def __init__(self, settings: Settings, environment: Mapping[str, str] | None = None) -> None:
         known: Mapping[str, str] = getproxies() if environment is None else environment
         if settings.proxy is not None:
             known = {"all": settings.proxy}
+        if settings.cacert:
+            ca_location(settings)
         self._by_scheme = {scheme: _checked(known.get(scheme) or known.get("all")) for scheme in _SCHEMES}
-        self._exempt = [entry.strip().lower() for entry in known.get("no", "").split(",") if entry.strip()]
+        self._exempt = known.get("no", "").lower().replace(",", " ").split()
         self._proxy_of_origin = lru_cache(maxsize=4096)(self._look_up)
 
     def proxy(self, url: str) -> str | None:
@@ -54,27 +58,29 @@ def _checked(proxy: str | None) -> str | None:
         proxy = "http://" + proxy
     try:
         parts = urlsplit(proxy)
-        usable = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+        usable = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0 and proxy.isprintable()
     except ValueError:
         usable = False
     if not usable:
         raise SettingsError(f"the proxy {urls.masked(proxy)!r} is not an http:// or https:// URL with a host")
-    return proxy
+    return parts.scheme + proxy[len(parts.scheme) :]
 
 
 def _exempts(entry: str, host: str, port: int) -> bool:
-    """Whether an entry of NO_PROXY covers a host: `*`, a name and all below it, an address, or a CIDR block."""
+    """Whether an entry of NO_PROXY covers a host: `*`, a name and all below it, an address, or a CIDR block.
+
+    All but `*` may end in a port; an IPv6 address then stands in brackets.
+    """
     if entry == "*":
         return True
-    name, colon, only_port = entry.rpartition(":")
-    if colon and only_port.isdigit() and ":" not in name:
-        if int(only_port) != port:
+    if with_port := _WITH_PORT.fullmatch(entry):
+        if with_port[2] != str(port):
             return False
-        entry = name
+        entry = with_port[1]
     try:
         return ipaddress.ip_address(host) in ipaddress.ip_network(entry.strip("[]"), strict=False)
     except ValueError:
-        name = entry.lstrip("*").lstrip(".")
+        name, host = entry.lstrip("*").strip("."), host.rstrip(".")
         return bool(name) and (host == name or host.endswith("." + name))
 
 
