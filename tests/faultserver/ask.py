@@ -17,6 +17,7 @@ class Ask:
         self.record = record
         self.origin = origin
         self.nth = record.nth
+        self.keeps_open = record.keeps_open
         self.path, self._params = parsed(record.target)
 
     def __contains__(self, name: str) -> bool:
@@ -53,8 +54,3 @@ class Ask:
             return max(0, size - int(match[2])), size
         start, end = int(match[1]), int(match[2] or size) + (1 if match[2] else 0)
         return (start, min(end, size)) if end > start or not match[2] else None
-
-    @property
-    def keeps_open(self) -> bool:
-        """Whether the client wants the connection to stay."""
-        return self.record.version == "HTTP/1.1" and (self.record.header("Connection") or "").lower() != "close"

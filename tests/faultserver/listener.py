@@ -66,6 +66,17 @@ class Listener(ABC):
     def handle(self, connection: Connection) -> None:
         """Carry a connection to its end, which a return or an OSError is."""
 
+    def next_request(self, connection: Connection) -> tuple[int, Record] | None:
+        """A connection's next request with its serial number, or None at its end; what is not HTTP is refused."""
+        head = connection.read_head()
+        if head is None:
+            return None
+        try:
+            return self.journal.begin(head, connection)
+        except ValueError:
+            connection.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            return None
+
     # What came in
 
     @property

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import socket
 import ssl
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from .connection import Connection
 from .gate import ready
@@ -51,10 +50,11 @@ class ProxyServer(Listener):
         return self.origin
 
     def handle(self, connection: Connection) -> None:
-        while (head := connection.read_head()) is not None:
-            serial, record = self.journal.begin(head, connection)
+        while request := self.next_request(connection):
+            serial, record = request
             try:
-                if not self._answer(record, connection):
+                if not (self._answer(record, connection) and record.keeps_open):
+                    connection.end(End.CLOSE)
                     return
             finally:
                 self.journal.end(serial)
@@ -62,53 +62,47 @@ class ProxyServer(Listener):
     def _answer(self, record: Record, connection: Connection) -> bool:
         """Whether the connection can carry another request."""
         if self._wanted is not None and record.values("Proxy-Authorization") != [self._wanted]:
-            connection.send(_refusal(407, 'Proxy-Authenticate: Basic realm="proxy"\r\n'))
-            return True
+            return _refuse(connection, 407, 'Proxy-Authenticate: Basic realm="proxy"\r\n')
         if record.method == "CONNECT":
-            return self._tunnel(record, connection)
-        return self._forward(record, connection)
-
-    def _tunnel(self, record: Record, connection: Connection) -> bool:
-        if self._connect_status is not None:
-            connection.send(_refusal(self._connect_status))
-            return True
-        host, _, port = record.target.rpartition(":")
-        with self._reached(host.strip("[]"), int(port), connection) as upstream:
-            if upstream is not None:
-                connection.send(_ESTABLISHED)
-                _relay(connection, upstream)
-        return False
-
-    def _forward(self, record: Record, connection: Connection) -> bool:
+            if self._connect_status is not None:
+                return _refuse(connection, self._connect_status)
+            url = urlsplit(f"//{record.target}")
+            return self._carry_over(url, connection, ours=_ESTABLISHED)
         url = urlsplit(record.target)
-        if url.scheme != "http" or not url.hostname:
-            connection.send(_refusal(400))
-            return True
-        with self._reached(url.hostname, url.port or 80, connection) as upstream:
-            if upstream is not None:
-                upstream.sendall(_origin_form(record))
-                _relay(connection, upstream)
-        return False
+        if url.scheme != "http":
+            return _refuse(connection, 400)
+        return self._carry_over(url, connection, theirs=_origin_form(record))
 
-    @contextlib.contextmanager
-    def _reached(self, host: str, port: int, connection: Connection):
-        """A connection to the origin; without one the client is told 502."""
+    def _carry_over(
+        self, url: SplitResult, connection: Connection, *, ours: bytes = b"", theirs: bytes = b""
+    ) -> bool:
+        """Connect the client with an origin; the client gets `ours` first, the origin `theirs`."""
         try:
-            upstream = socket.create_connection(self._hosts.get(host, (host, port)), timeout=5)
+            upstream = socket.create_connection(self._address(url), timeout=5)
         except OSError:
-            connection.send(_refusal(502))
-            yield None
-            return
+            return _refuse(connection, 502)
         upstream.settimeout(None)
         upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._lock:
             self._upstreams.add(upstream)
         try:
-            yield upstream
+            connection.send(ours)
+            upstream.sendall(theirs)
+            _relay(connection, upstream)
         finally:
             with self._lock:
                 self._upstreams.discard(upstream)
                 upstream.close()
+        return False
+
+    def _address(self, url: SplitResult) -> Address:
+        """Where an origin is; what is not on this machine cannot be reached."""
+        host = url.hostname or ""
+        if host in self._hosts:
+            return self._hosts[host]
+        if host == "localhost" or host.startswith("127."):
+            return host, url.port or 80
+        raise OSError(f"{host} is not on this machine")
 
     def descriptors(self) -> set[int]:
         with self._lock:
@@ -120,8 +114,10 @@ def _basic(credentials: str) -> str:
     return "Basic " + base64.b64encode(credentials.encode()).decode()
 
 
-def _refusal(status: int, fields: str = "") -> bytes:
-    return f"HTTP/1.1 {status} Not By This Proxy\r\n{fields}Content-Length: 0\r\n\r\n".encode()
+def _refuse(connection: Connection, status: int, fields: str = "") -> bool:
+    """Answer in the origin's place; the connection can go on."""
+    connection.send(f"HTTP/1.1 {status} Not By This Proxy\r\n{fields}Content-Length: 0\r\n\r\n".encode())
+    return True
 
 
 def _origin_form(record: Record) -> bytes:

@@ -41,6 +41,11 @@ class Record:
     def path(self) -> str:
         return self.target.partition("?")[0]
 
+    @property
+    def keeps_open(self) -> bool:
+        """Whether the client wants the connection to stay."""
+        return self.version == "HTTP/1.1" and (self.header("Connection") or "").lower() != "close"
+
     def header(self, name: str) -> str | None:
         """The first field of that name, in any case."""
         return next(iter(self.values(name)), None)

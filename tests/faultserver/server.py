@@ -38,12 +38,8 @@ class FaultServer(Listener):
         self._gate(target).open()
 
     def handle(self, connection: Connection) -> None:
-        while (head := connection.read_head()) is not None:
-            try:
-                serial, record = self.journal.begin(head, connection)
-            except ValueError:
-                connection.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                return
+        while request := self.next_request(connection):
+            serial, record = request
             ask = Ask(record, self.origin)
             connection.skip(int(record.header("Content-Length") or 0))
             try:
