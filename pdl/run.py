@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 from . import engines
 from .errors import DestinationError, EngineError, Kind, PdlError
@@ -59,6 +60,7 @@ class Run:
         self._unwritten: list[Result] = []  # what the ledger has yet to be told
         self._started = time.monotonic()
         self._deadline = math.inf if settings.deadline is None else self._started + settings.deadline
+        self._read_whole = False
         self._fault: BaseException | None = None  # what ended the source; raised when all before it has ended
         self._stop: Stop | None = None
         self._news_at = 0.0
@@ -69,24 +71,29 @@ class Run:
 
     def _set_up(self, settings: Settings) -> None:
         naming, routes = Naming(settings.layout, settings.output), Routes(settings)
-        parts = prepare_destination(settings.dest)
-        assert self._source is not None
-        reserved = [*self._source.paths, *([os.path.abspath(settings.failed)] if settings.failed else [])]
-        self._ledger = Ledger(settings.dest)
-        try:
+        self._engine = engines.create(settings.engine, settings)
+        with ExitStack() as undo:
+            undo.callback(self._engine.close)
+            parts = prepare_destination(settings.dest)
+            self._ledger = Ledger(settings.dest)
+            undo.callback(self._ledger.close)
             self._intake = Intake(
-                self._ledger, naming, settings.dest, overwrite=settings.overwrite, reserved=reserved
+                self._ledger, naming, settings.dest, overwrite=settings.overwrite, reserved=self._reserved()
             )
             self._publisher = Publisher(settings.dest, overwrite=settings.overwrite)
+            undo.callback(self._publisher.close)
             self._failed = FailedList(settings.failed) if settings.failed else None
-            self._engine = engines.create(settings.engine, settings)
-        except BaseException:
-            self._ledger.close()
-            raise
+            undo.pop_all()
         deadline = None if math.isinf(self._deadline) else self._deadline
         self._scheduler = Scheduler(
             settings, routes, capacity=self._engine.capacity, parts=parts, deadline=deadline
         )
+
+    def _reserved(self) -> list[str]:
+        """The job's own files, which are never a target."""
+        assert self._source is not None
+        failed = self._settings.failed
+        return [*self._source.paths, *([os.path.abspath(failed)] if failed else [])]
 
     # -- the loop
 
@@ -140,6 +147,7 @@ class Run:
                 self._end_source()
                 break
             if entries is None:
+                self._read_whole = True
                 self._end_source()
                 break
             for admitted in self._intake.admit(entries):
@@ -302,13 +310,13 @@ class Run:
 
     def _progress(self, now: float) -> Progress:
         tally, read = self._tally, self._intake.read
-        total, fraction = read if self._source is None else None, None
+        total, fraction = read if self._read_whole else None, None
         if self._source is not None:
             position = self._source.position()
             total = position.total
             if position.fraction is not None and read:
                 fraction = position.fraction * tally.ended / read
-        elif read:
+        elif self._read_whole and read:
             fraction = tally.ended / read
         running = sorted(self._scheduler.running(), key=lambda task: task.size, reverse=True)
         return Progress(

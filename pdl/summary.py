@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .errors import FailuresError, Kind
+from .errors import FailuresError
 from .model import Result
+from .progress import fault
 
 Stop = Literal["deadline", "disk-full", "closed"]
 
@@ -30,8 +31,7 @@ class Tally:
         elif result.status == "skipped":
             self.skipped[str(result.reason)] += 1
         else:
-            kind = str(result.kind)
-            self.failed[f"{kind} {result.http_status}" if result.kind is Kind.HTTP else kind] += 1
+            self.failed[fault(result.kind, result.http_status)] += 1
 
     @property
     def ended(self) -> int:
