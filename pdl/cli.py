@@ -165,8 +165,13 @@ def _reporter(settings: Settings, face: dict[str, Any]) -> Reporter:
     from .output import JsonLines, PathLines  # noqa: PLC0415 - see _download
     from .progress import Tee, reporter_for  # noqa: PLC0415
 
+    prints = face["json_lines"] or face["paths"]
     people = reporter_for(
-        stream=sys.stderr, quiet=face["quiet"], verbosity=face["verbose"], files=face["progress"] == "files"
+        stream=sys.stderr,
+        quiet=face["quiet"],
+        verbosity=face["verbose"],
+        files=face["progress"] == "files",
+        drawn=not (prints and sys.stdout.isatty()),
     )
     if face["json_lines"]:
         return Tee([people, JsonLines(_stdout())])

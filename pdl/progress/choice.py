@@ -21,6 +21,7 @@ def reporter_for(
     quiet: bool = False,
     verbosity: int = 0,
     files: bool = False,
+    drawn: bool = True,
     clock: Callable[[], float] = time.monotonic,
 ) -> Reporter:
     """The reporter for what the user asked for and what the stream can show: bars on terminals, lines elsewhere.
@@ -30,13 +31,14 @@ def reporter_for(
         quiet: say nothing at all, whatever the rest says.
         verbosity: 1 for a line for each failure, 2 for each outcome.
         files: further bars for the largest downloads under way.
+        drawn: a bar may be drawn; not where results are printed on the same terminal.
         clock: seconds on a clock that only goes forward.
     """
     stream = stream or sys.stderr
     if quiet or stream is None:  # programs without a console have no standard error
         return Silent()
     outlet = Outlet(stream)
-    if not _can_be_drawn_over(stream):
+    if not drawn or not _can_be_drawn_over(stream):
         return Tee([OutcomeLog(outlet.line, verbosity), LineReporter(outlet, clock)])
     bar = BarReporter(outlet, files=files, clock=clock)
     return Tee([OutcomeLog(bar.line, verbosity), bar])
