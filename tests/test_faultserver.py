@@ -33,6 +33,8 @@ from faultserver import (
 )
 from faultserver.routes import route_of
 
+import pdl
+
 
 class Answer(NamedTuple):
     """All that came on a connection, and how it ended."""
@@ -754,6 +756,13 @@ def test_a_proxy_can_want_credentials_refuse_and_know_hosts(server):
         assert b" 502 " in head
 
 
+def test_a_proxy_can_speak_tls(server, authority, ca_pem):
+    with ProxyServer(tls=authority.context()) as proxy:
+        answer = ask(proxy, server.url("/until-close/a?size=200000"), sock=trusting(proxy, ca_pem))
+        assert proxy.url.startswith("https://")
+    assert (len(answer.body), answer.end) == (200_000, "alert")
+
+
 def test_a_proxy_says_when_it_cannot_reach_an_origin(proxy_server, refused_url):
     assert ask(proxy_server, refused_url).status == 502
     assert ask(proxy_server, "https://files.test/").status == 400
@@ -884,16 +893,16 @@ def test_the_resource_tracker_may_stay(before):
 # The program
 
 
-def test_the_program_runs_with_captured_outputs(tmp_path):
-    done = run_pdl("--no-such-option", cwd=tmp_path, env={"PDL_TEST": "1", "HOME": None})
-    assert done.returncode != 0
-    assert done.stderr
+def test_the_program_runs_wherever_it_is_started(tmp_path):
+    done = run_pdl("--version", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"pdl, version {pdl.__version__}\n", "")
+    assert "import 'pdl'" in run_pdl("--version", cwd=tmp_path, env={"PYTHONVERBOSE": "1"}).stderr
 
 
 def test_the_program_can_be_started_and_ended(tmp_path):
-    with start_pdl("--no-such-option", cwd=tmp_path) as process:
-        assert process.communicate(timeout=30)[1]
-    assert process.returncode != 0
+    with start_pdl("--version", cwd=tmp_path) as process:
+        assert "version" in process.communicate(timeout=30)[0]
+    assert process.returncode == 0
 
 
 def test_the_environment_is_clean():
