@@ -9,19 +9,18 @@ from __future__ import annotations
 import contextlib
 import http.client
 import io
-import re
 import socket
 import ssl
 from typing import Any, cast
 
 from pdl.errors import Kind
+from pdl.http.chunks import ChunkDecoder
 from pdl.http.fault import TransferError
 from pdl.http.head import MAX_LINE, HeadParser, ResponseHead
 
 from .leash import Leash
 
 BUFFER = 64 * 1024
-_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r?\n")
 
 
 class _TimedReader(io.RawIOBase):
@@ -84,10 +83,8 @@ class StrictResponse(http.client.HTTPResponse):
         super().__init__(cast("socket.socket", self._reader), *args, **kwargs)
         self._sock = sock
         self._consumed = 0  # of what the reader has read: head and body
-        self._remaining: int | None = None  # bytes to the end of the body, or of the chunk if chunked
-        self._chunked = False
-        self._begun = False  # a chunk was read, so its line end comes before the next one's size
-        self._last_chunk = False
+        self._remaining: int | None = None  # bytes to the end of the body, if it is framed by length
+        self._chunks: ChunkDecoder | None = None
 
     def begin(self) -> None:
         """Read the head.
@@ -120,21 +117,19 @@ class StrictResponse(http.client.HTTPResponse):
         self.headers = self.msg = message
         self.chunked = False  # the framing is kept here; http.client's own reading is not used
         self.will_close = not head.keep_alive
-        self._chunked = head.chunked and head.has_body
-        if not head.has_body or self._chunked:
-            self._remaining = 0
+        if head.chunked and head.has_body:
+            self._chunks = ChunkDecoder()
         else:
-            self._remaining = head.content_length
+            self.length = self._remaining = head.content_length if head.has_body else 0
             if self._remaining is None:
                 self.will_close = True
-        self.length = self._remaining if not self._chunked else None
-        if self._remaining == 0 and not self._chunked:
-            self._complete()
+            elif self._remaining == 0:
+                self._complete()
 
-    def _complete(self) -> None:
+    def _complete(self, *, surplus: bool = False) -> None:
         """The body has ended: let go of the connection, and of its further use if more came than belongs here."""
         self._close_conn()  # type: ignore[attr-defined]
-        if self._reader.count != self._consumed:
+        if surplus or self._reader.count != self._consumed:
             with contextlib.suppress(OSError):  # it may be gone already
                 self._sock.shutdown(socket.SHUT_RDWR)  # the pool sees it as dropped
 
@@ -146,9 +141,9 @@ class StrictResponse(http.client.HTTPResponse):
         """
         if self.isclosed():
             return b""
-        if self._chunked and self._remaining == 0 and not self._next_chunk():
-            return b""
         wanted = n if n > 0 else BUFFER
+        if self._chunks is not None:
+            return self._read_chunked(self._chunks, wanted)
         if self._remaining is not None:
             wanted = min(wanted, self._remaining)
         data = self.fp.read1(wanted)
@@ -157,55 +152,30 @@ class StrictResponse(http.client.HTTPResponse):
         self._consumed += len(data)
         if self._remaining is not None:
             self._remaining -= len(data)
-            if self._remaining == 0 and not self._chunked:
+            if self._remaining == 0:
                 self._complete()
         return data
 
     def _ended(self) -> bytes:
         """The connection ended: the body's end if that is how it is framed."""
+        if self._chunks is not None:
+            self._chunks.end()
         if self._remaining is not None:
             raise TransferError(Kind.TRUNCATED, "the connection ended before the body did")
         self._complete()
         return b""
 
-    def _next_chunk(self) -> bool:
-        """Read the line before a chunk (RFC 9112 section 7.1); False after the last one."""
-        if self._last_chunk:
-            return False
-        if self._begun and self._line() != b"":
-            raise _bad_chunk("it is longer than its size says")
-        match = _CHUNK_SIZE.fullmatch(self._line(keep_end=True))
-        if match is None:
-            raise _bad_chunk("its size is not a number")
-        self._begun = True
-        self._remaining = int(match[1], 16)
-        if self._remaining >= 2**63:
-            raise _bad_chunk("its size is beyond all bounds")
-        if self._remaining == 0:
-            self._last_chunk = True
-            self._read_trailer()
-            self._complete()
-        return not self._last_chunk
-
-    def _line(self, *, keep_end: bool = False) -> bytes:
-        line = self.fp.readline(MAX_LINE)
-        self._consumed += len(line)
-        if not line.endswith(b"\n"):
-            if len(line) == MAX_LINE:
-                raise _bad_chunk("the line of its size is endless")
-            raise TransferError(Kind.TRUNCATED, "the connection ended between two chunks")
-        return line if keep_end else line.rstrip(b"\r\n")
-
-    def _read_trailer(self) -> None:
-        size = 0
-        while line := self._line():
-            size += len(line)
-            if size > MAX_LINE:
-                raise _bad_chunk("the trailer is endless")
-
-
-def _bad_chunk(why: str) -> TransferError:
-    return TransferError(Kind.PROTOCOL, f"a chunk of the body breaks the rules: {why}", retries=1)
+    def _read_chunked(self, chunks: ChunkDecoder, n: int) -> bytes:
+        data = b""
+        while not data and not chunks.done:
+            coded = self.fp.read1(n)
+            if not coded:
+                return self._ended()
+            self._consumed += len(coded)
+            data = chunks.feed(coded)
+        if chunks.done:
+            self._complete(surplus=chunks.surplus)
+        return data
 
 
 class EmptyReplyError(TransferError):
