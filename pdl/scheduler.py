@@ -181,7 +181,9 @@ class Scheduler:
 
     def wake_up(self) -> float:
         """When something may start that can't start now; infinity if only events can change that."""
-        return self._later[0][0] if self._later else math.inf
+        if not self._later or len(self._active) >= self._capacity:
+            return math.inf
+        return self._later[0][0]
 
     def _attempt(self, task: Task, now: float) -> Attempt:
         if task.started is None:
@@ -267,6 +269,7 @@ class Scheduler:
     def _failed(self, task: Task, outcome: Outcome, host: _Host | None, now: float) -> Ended | None:
         if outcome.kind is Kind.WORKER:
             task.deaths += 1
+            task.partial = outcome.partial  # nobody knows how far it came
             if task.deaths < _DEATHS:
                 task.attempts -= 1
                 task.from_the_start()
@@ -280,8 +283,10 @@ class Scheduler:
         assert outcome.kind is not None
         task.once[outcome.kind] = task.once.get(outcome.kind, 0) + 1
         task.failures += 1
-        if task.failures > self._settings.retries or task.once[outcome.kind] > further:
+        if task.failures > self._settings.retries:
             return self._end(task, outcome, now)
+        if task.once[outcome.kind] > further:
+            return self._next_mirror(task, outcome, now)
         return self._try_again(task, outcome, now)
 
     def _next_mirror(self, task: Task, outcome: Outcome, now: float) -> Ended | None:
@@ -363,8 +368,10 @@ class Scheduler:
                 self._forget(due)
 
     def _forget(self, host: _Host) -> None:
-        if not host.queue and not host.active and host.paused_until == -math.inf:
-            self._hosts.pop(host.name, None)
+        if host.queue or host.active or host.paused_until > -math.inf:
+            return
+        if self._hosts.get(host.name) is host:  # after two pauses it comes twice, and may have been replaced
+            del self._hosts[host.name]
 
     def _never_resume(self, host: str) -> None:
         self._no_resume[host] = None
@@ -372,7 +379,10 @@ class Scheduler:
             del self._no_resume[next(iter(self._no_resume))]
 
     def give_up_parked(self, now: float) -> list[Ended]:
-        """End the downloads of parked hosts, if nothing else is left to do but wait for them."""
+        """End the downloads of parked hosts, if nothing else is left to do but wait for them.
+
+        Those that have another mirror go on there.
+        """
         if self._active or self._later or self._ready:
             return []
         ended = []
@@ -380,9 +390,10 @@ class Scheduler:
             assert host.paused_by is not None
             outcome = host.paused_by
             message = f"{outcome.message}, and the host asks to wait {outcome.retry_after:.0f} s"
-            ended += [self._end(task, _failure(Kind.HTTP, message, outcome), now) for task in host.queue]
-            host.queue.clear()
-        return ended
+            failure = _failure(Kind.HTTP, message, outcome)
+            given_up, host.queue = host.queue, deque()
+            ended += [self._next_mirror(task, failure, now) for task in given_up]
+        return [each for each in ended if each is not None]
 
 
 def _authority(url: str) -> str:
