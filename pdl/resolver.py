@@ -147,14 +147,22 @@ class Resolver:
             del self._names[host]
 
     def _ensure_worker(self) -> None:
-        """Start a thread if all are busy; caller holds the lock."""
-        if self._idle >= len(self._queue) or self._threads >= MOST_WORKERS:
+        """Start a thread if all are busy, and one more that waits for others to be stuck; caller holds the lock."""
+        if self._closed or self._idle >= len(self._queue) or self._threads >= MOST_WORKERS:
             return
-        now = time.monotonic()
-        stuck = sum(now - since > STUCK for since in self._busy.values())
-        if self._threads - stuck < WORKERS:
+        if self._threads - len(self._busy) + len(self._unstuck()) <= WORKERS:
             self._threads += 1
             threading.Thread(target=self._run, name="pdl-resolver", daemon=True).start()
+
+    def _unstuck(self) -> list[float]:
+        """When the look-ups began that do not hang yet; caller holds the lock."""
+        now = time.monotonic()
+        return [since for since in self._busy.values() if now - since < STUCK]
+
+    def _patience(self) -> float:
+        """Seconds until one more look-up may begin, as others will hang by then; caller holds the lock."""
+        unstuck = self._unstuck()
+        return 0.0 if len(unstuck) < WORKERS else max(0.001, min(unstuck) + STUCK - time.monotonic())
 
     def _run(self) -> None:
         me = threading.get_ident()
@@ -171,6 +179,8 @@ class Resolver:
             try:
                 if not self._queue and not self._closed:
                     self._work.wait(_IDLE)
+                while self._queue and not self._closed and (patience := self._patience()):
+                    self._work.wait(patience)
                 if self._closed or not self._queue:
                     self._threads -= 1  # under the same lock: nobody may count on a thread that is leaving
                     return None
@@ -178,6 +188,8 @@ class Resolver:
                 return self._queue.popleft()
             finally:
                 self._idle -= 1
+                if self._queue:
+                    self._ensure_worker()
 
     def close(self) -> None:
         """End; threads that hang in the system end when it lets go of them."""
