@@ -189,13 +189,13 @@ def test_the_readme_has_every_digest() -> None:
     [
         ("Lists", f"{lines.LONGEST:,} bytes"),
         ("Names", f"{naming._NAME_LIMIT} bytes"),
-        ("Retries and hosts", f"up to\n  {retry.LONGEST_DELAY:.0f} s"),
+        ("Retries and hosts", f"up to {retry.LONGEST_DELAY:.0f} s"),
         ("Retries and hosts", f"up to {retry.LONGEST_RETRY_AFTER:.0f} s"),
         ("Retries and hosts", f"{scheduler.FARTHEST:,} entries"),
     ],
 )
 def test_the_readme_has_the_numbers_of_the_program(title: str, told: str) -> None:
-    assert told in section(title)
+    assert told in " ".join(section(title).split())
 
 
 # -- examples
