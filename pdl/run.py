@@ -7,13 +7,13 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 from . import engines
 from .errors import DestinationError, EngineError, Kind, PdlError
 from .http.routes import Routes
-from .intake import Intake
-from .model import Advanced, Event, Finished, Notice, Outcome, Progress, Responded, Result, Running, Verdict
+from .intake import Admitted, Intake
+from .model import Advanced, Entry, Event, Finished, Notice, Outcome, Progress, Responded, Result, Running, Verdict
 from .naming import Naming
 from .progress import Reporter
 from .scheduler import Ended, Scheduler, Task
@@ -58,6 +58,7 @@ class Run:
         self._reporter = reporter
         self._tally = Tally()
         self._unwritten: list[Result] = []  # what the ledger has yet to be told
+        self._untold: list[Result] = []  # what reporter and caller have yet to be told
         self._started = time.monotonic()
         self._deadline = math.inf if settings.deadline is None else self._started + settings.deadline
         self._read_whole = False
@@ -107,14 +108,12 @@ class Run:
         """
         try:
             while not self._over():
-                results = self._feed()
+                self._feed()
                 self._start()
-                events = self._wait(0.0 if results else self._patience())
-                for event in events:
-                    results += self._learn(event)
-                results += self._give_up()
-                self._tell(results)
-                yield from results
+                for event in self._wait(0.0 if self._untold else self._patience()):
+                    self._learn(event)
+                self._give_up()
+                yield from self._tell()
         finally:
             self.close()
         if self._fault is not None:
@@ -133,9 +132,8 @@ class Run:
     def _stopping(self) -> bool:
         return self._stop is not None or isinstance(self._fault, DestinationError)
 
-    def _feed(self) -> list[Result]:
+    def _feed(self) -> None:
         """Read entries while there is room for them, for a short while."""
-        results: list[Result] = []
         until = time.monotonic() + FEEDING
         while self._source is not None and not self._stopping and (room := self._scheduler.room):
             try:
@@ -150,14 +148,19 @@ class Run:
                 self._read_whole = True
                 self._end_source()
                 break
-            for admitted in self._intake.admit(entries):
-                if isinstance(admitted, Result):
-                    results.append(self._count(admitted))  # the ledger knows of it
-                else:
-                    self._scheduler.add(Task(admitted.row, admitted.download, admitted.path))
+            self._admit(entries)
             if not entries or time.monotonic() >= until:
                 break
-        return results
+
+    def _admit(self, entries: list[Entry]) -> None:
+        admitted: list[Result | Admitted] = []
+        with self._until_full():
+            admitted = self._intake.admit(entries)
+        for each in admitted:
+            if isinstance(each, Result):
+                self._count(each)  # the ledger knows of it
+            else:
+                self._scheduler.add(Task(each.row, each.download, each.path))
 
     def _end_source(self) -> None:
         if self._source is not None:
@@ -206,35 +209,35 @@ class Run:
 
     # -- events
 
-    def _learn(self, event: Event) -> list[Result]:
+    def _learn(self, event: Event) -> None:
         task = self._scheduler.task(event.attempt)
         if task is None:
-            return []
+            return
         if isinstance(event, Advanced):
             task.size = event.size
         elif isinstance(event, Responded):
             task.total = event.length
         else:
-            return self._learn_end(event, task)
-        return []
+            self._learn_end(event, task)
 
-    def _learn_end(self, event: Finished, task: Task) -> list[Result]:
+    def _learn_end(self, event: Finished, task: Task) -> None:
         outcome = event.outcome
         task.size = outcome.partial.size if outcome.partial is not None else 0
         ended = self._scheduler.finished(event.attempt, outcome, time.monotonic())
-        return [] if ended is None else [self._end(ended)]
+        if ended is not None:
+            self._end(ended)
 
-    def _give_up(self) -> list[Result]:
+    def _give_up(self) -> None:
         """End what waits for hosts that want to be left alone for longer than anybody waits."""
         if self._scheduler.active or (self._source is not None and self._scheduler.room):
-            return []
-        ended = self._scheduler.give_up_parked(time.monotonic())
-        return [self._end(each) for each in ended]
+            return
+        for ended in self._scheduler.give_up_parked(time.monotonic()):
+            self._end(ended)
 
-    def _end(self, ended: Ended) -> Result:
-        result = self._count(self._result(ended))
+    def _end(self, ended: Ended) -> None:
+        result = self._result(ended)
         self._unwritten.append(result)
-        return result
+        self._count(result)
 
     def _result(self, ended: Ended) -> Result:
         """Publish what is done, and put the end of a download into words."""
@@ -279,17 +282,30 @@ class Run:
         """Stop the run where a fault of the disk is not one file's alone."""
         dest = self._settings.dest
         if outcome.errno in _FULL:
-            if self._stop is None:
-                self._stop = "disk-full"
-                self._reporter.on(Notice(f"the disk of {dest!r} is full: nothing new is started"))
+            self._stop_as_full()
         elif outcome.errno in _UNWRITABLE and not os.access(self._scheduler.parts, os.W_OK | os.X_OK):
             self._fault = DestinationError(f"the folder {dest!r} cannot be written any more: {outcome.message}")
 
-    def _count(self, result: Result) -> Result:
+    @contextmanager
+    def _until_full(self) -> Iterator[None]:
+        """A full disk stops the run, instead of breaking it."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            self._stop_as_full()
+
+    def _stop_as_full(self) -> None:
+        if self._stop is None:
+            self._stop = "disk-full"
+            self._reporter.on(Notice(f"the disk of {self._settings.dest!r} is full: nothing new is started"))
+
+    def _count(self, result: Result) -> None:
         self._tally.add(result)
+        self._untold.append(result)
         if result.status == "failed" and self._failed is not None:
             self._failed.add(result.line)
-        return result
 
     def _write_down(self) -> None:
         if self._unwritten:
@@ -298,15 +314,23 @@ class Run:
 
     # -- telling
 
-    def _tell(self, results: list[Result]) -> None:
+    def _tell(self) -> list[Result]:
+        """Tell ledger and reporter of what has ended; answers it for the caller."""
         now = time.monotonic()
-        self._write_down()
-        self._ledger.flush_if_due(now)
-        for result in results:
-            self._reporter.on(result)
+        with self._until_full():
+            self._write_down()
+            self._ledger.flush_if_due(now)
+        results = self._tell_results()
         if now >= self._news_at:
             self._news_at = now + NEWS_EVERY
             self._reporter.on(self._progress(now))
+        return results
+
+    def _tell_results(self) -> list[Result]:
+        results, self._untold = self._untold, []
+        for result in results:
+            self._reporter.on(result)
+        return results
 
     def _progress(self, now: float) -> Progress:
         tally, read = self._tally, self._intake.read
@@ -341,31 +365,33 @@ class Run:
         if self._stop is None and not (self._source is None and self._scheduler.total == 0):
             self._stop = "closed"
         self._end_source()
-        results: list[Result] = []
         try:
             self._engine.close()
             for event in self._engine.wait(0):
-                results += self._learn(event)
+                self._learn(event)
         finally:
-            for result in results:
-                self._reporter.on(result)
             self._settle()
 
     def _settle(self) -> None:
-        """Close what holds files, each whatever happens to the others."""
+        """Tell the last news and close what holds files, each step whatever happens to the others."""
         now = time.monotonic()
         self._seconds = now - self._started
-        faults = []
-        self._reporter.on(self._progress(now))
-        closing: list[Callable[[], None]] = [self._write_down, self._ledger.close, self._publisher.close]
-        closing += [self._failed.close] if self._failed else []
-        for close in (*closing, self._reporter.close):
+        steps: list[Callable[[], object]] = [self._close_ledger, self._publisher.close]
+        steps += [self._failed.close] if self._failed else []
+        steps += [self._tell_results, lambda: self._reporter.on(self._progress(now)), self._reporter.close]
+        for step in steps:
             try:
-                close()
-            except (OSError, PdlError) as error:
-                faults.append(error)
-        if faults and self._fault is None:
-            self._fault = faults[0]
+                step()
+            except Exception as error:  # a reporter may be anybody's, and raise anything
+                if self._fault is None:
+                    self._fault = error
+
+    def _close_ledger(self) -> None:
+        with self._until_full():
+            try:
+                self._write_down()
+            finally:
+                self._ledger.close()
 
     @property
     def summary(self) -> Summary:
