@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import re
 import string
+import struct
+import sys
 import unicodedata
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import NewType
 from urllib.parse import unquote_to_bytes
 
 from .errors import SettingsError
-from .model import Download
+from .model import Download, Entry, Malformed
 from .settings import Layout
 
 SafeName = NewType("SafeName", str)
@@ -26,6 +29,8 @@ _NAME_LIMIT = 230  # bytes; file systems allow 255, a hash takes 17
 _FOLDERS_LIMIT = 600  # bytes of all folders together; macOS allows 1,024 for a whole path
 _EXTENSION_LIMIT = 20  # characters; what is longer is no extension
 
+_WORD = struct.Struct("<Q").unpack
+
 _DEVICES = r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])"
 _DEVICE = re.compile(rf"{_DEVICES} *(?:\.|$)", re.IGNORECASE)
 _PLAIN = re.compile(rf"(?!(?i:{_DEVICES}) *(?:\.|$))\w(?:[\w.~+=@!,()&% -]{{0,200}}[\w-])?", re.ASCII)
@@ -33,23 +38,33 @@ _PLAIN = re.compile(rf"(?!(?i:{_DEVICES}) *(?:\.|$))\w(?:[\w.~+=@!,()&% -]{{0,20
 _FORBIDDEN = frozenset('<>:"|?*\\/')
 
 
-def identity(url: str, name: str | None = None) -> int:
-    """64 bits that tell an entry of a list from all others, on every machine and in every version of Python.
+def identities(entries: Iterable[Entry]) -> array[int]:
+    """64 bits for each entry that tell it from all others, the same on every machine.
 
-    Args:
-        url: canonical.
-        name: the name that the list gives.
+    What a download is, is its URL and the name that the list gives it; what a malformed line is, is its text.
     """
-    return hash64(url if name is None else f"{url}\n{name}")  # no URL holds a line feed
+    digests = [
+        blake2b(entry.url.encode(), digest_size=8).digest()
+        if isinstance(entry, Download) and entry.name is None
+        else blake2b(_identifying(entry), digest_size=8).digest()
+        for entry in entries
+    ]
+    hashes = array("Q", b"".join(digests))
+    if sys.byteorder == "big":
+        hashes.byteswap()
+    return hashes
+
+
+def _identifying(entry: Entry) -> bytes:
+    # no URL holds a line feed
+    text = f"\n\n{entry.line}" if isinstance(entry, Malformed) else f"{entry.url}\n{entry.name}"
+    return text.encode("utf-8", "surrogatepass")
 
 
 def hash64(text: str) -> int:
-    """A fixed 64-bit hash of a text."""
-    try:
-        data = text.encode()
-    except UnicodeEncodeError:
-        data = text.encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
+    """The hash of a text that `identities()` gives to a URL."""
+    number: int = _WORD(blake2b(text.encode(), digest_size=8).digest())[0]
+    return number
 
 
 def safe_name(text: str) -> SafeName:
@@ -98,9 +113,19 @@ def _split_extension(name: str) -> tuple[str, str]:
 
 def with_hash(path: str, hash_: int) -> str:
     """The path with 16 hexadecimal digits before the extension of its last component."""
+    return joined_by_hash(ends_for_hash(path), hash_)
+
+
+def ends_for_hash(path: str) -> tuple[str, str]:
+    """What stands before and after the hash in `with_hash()`."""
     folder, slash, name = path.rpartition("/")
     stem, extension = _split_extension(name)
-    return f"{folder}{slash}{stem}.{hash_:016x}{extension}"
+    return f"{folder}{slash}{stem}", extension
+
+
+def joined_by_hash(ends: tuple[str, str], hash_: int) -> str:
+    """The path between whose ends the hash stands."""
+    return f"{ends[0]}.{hash_:016x}{ends[1]}"
 
 
 def key(path: str) -> str:
@@ -108,6 +133,13 @@ def key(path: str) -> str:
     if path.isascii():
         return path.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+
+
+def key_hash(path: str) -> int:
+    """The hash of a path's key."""
+    folded = path.lower() if path.isascii() else key(path)
+    number: int = _WORD(blake2b(folded.encode(), digest_size=8).digest())[0]
+    return number
 
 
 class Naming:
@@ -125,12 +157,15 @@ class Naming:
     """The path of a download, given the row of its entry and its identity."""
 
     def __init__(self, layout: Layout = "flat", output: str | None = None) -> None:
-        layouts = {"flat": _flat, "tree": _tree, "hash": _hashed}
+        layouts = {"flat": _name, "tree": _tree, "hash": _hashed}
         self.path = layouts[layout] if output is None else _Template(output)
 
 
-def _flat(download: Download, row: int, hash_: int) -> str:  # noqa: ARG001 - all layouts are called alike
-    return _name(download)
+def _name(download: Download, row: int = 0, hash_: int = 0) -> SafeName:  # noqa: ARG001 - as a layout it is called with all
+    if download.name is not None:
+        return safe_name(download.name.replace("\\", "/").rpartition("/")[2])
+    name = download.url.partition("?")[0].rpartition("/")[2]
+    return safe_name(_decoded(name) if "%" in name else name)
 
 
 def _tree(download: Download, row: int, hash_: int) -> str:  # noqa: ARG001 - all layouts are called alike
@@ -141,13 +176,6 @@ def _tree(download: Download, row: int, hash_: int) -> str:  # noqa: ARG001 - al
 def _hashed(download: Download, row: int, hash_: int) -> str:  # noqa: ARG001 - all layouts are called alike
     digits = f"{hash_:016x}"
     return f"{digits[:2]}/{digits[2:4]}/{_name(download)}"
-
-
-def _name(download: Download) -> SafeName:
-    if download.name is not None:
-        return safe_name(download.name.replace("\\", "/").rpartition("/")[2])
-    name = download.url.partition("?")[0].rpartition("/")[2]
-    return safe_name(_decoded(name) if "%" in name else name)
 
 
 def _decoded(segment: str) -> str:

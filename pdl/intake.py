@@ -1,0 +1,304 @@
+"""Intake: what is decided when an entry is read: its row, its path, whether it is a repeat or is there already.
+
+Memory stays the same however long the list is, but for two filters of about 2 bytes an entry each. An entry whose
+identity the one has never seen is new; a path that the other may have seen gets a hash. Neither needs a look-up;
+only what may be a repeat is looked up.
+
+In a later run, entries are first held against the ledger row by row: the same list needs no filter at all.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from .errors import Kind
+from .model import Download, Entry, Malformed, Reason, Result
+from .naming import Naming, identities, key
+from .paths import Disk, Found, Paths, seen_from
+from .storage.database import storable
+from .storage.filter import Filter
+from .storage.ledger import Known, Ledger
+
+_LOADED = 5000
+"""Rows of earlier runs that are read at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A download that has a row and a path, and is to be fetched."""
+
+    row: int
+    download: Download
+    path: str
+
+
+class Intake:
+    """Decides on entries in the order of the list.
+
+    Args:
+        ledger: of the destination.
+        naming: gives the plain paths.
+        dest: folder that receives the files.
+        overwrite: fetch what is there already.
+        reserved: absolute paths of the job's own files, which are never a target.
+    """
+
+    def __init__(
+        self, ledger: Ledger, naming: Naming, dest: str, *, overwrite: bool, reserved: Iterable[str]
+    ) -> None:
+        self.read = 0
+        """Entries so far."""
+        self._ledger = ledger
+        self._plain_path = naming.path
+        self._overwrite = overwrite
+        own = {path for file in reserved for path in seen_from(dest, file)}
+        self._reserved = frozenset(map(key, own))
+        self._disk = Disk(dest, self._reserved)
+        self._paths = Paths(self._disk, own)
+        self._seen = Filter()
+        self._before = ledger.last  # rows of earlier runs
+        self._loaded = not self._before
+        self._next = 1  # the row that the next entry is likely to have; 0 if none is
+        self._in_step = True  # the list has been that of the ledger, from the first row on
+        self._found_last = 0  # the row of an earlier run that was looked up last
+        self._batch = _Batch(0)
+
+    def admit(self, entries: Sequence[Entry]) -> list[Result | Admitted]:
+        """Decide on the next entries, and write that down.
+
+        Raises:
+            DestinationError, OSError: as the ledger does.
+        """
+        self.read += len(entries)
+        self._batch = _Batch(self._ledger.last + 1)
+        followed = self._follow(entries)
+        decided = [self._again(known, entry) for known, entry in zip(followed, entries, strict=False)]
+        if len(followed) < len(entries):
+            self._load()
+            self._batch.met.update(known.row for known in followed)
+            decided += self._judge(entries[len(followed) :])
+        self._batch.write(self._ledger)
+        return decided
+
+    # -- entries of earlier runs
+
+    def _follow(self, entries: Sequence[Entry]) -> list[Known]:
+        """The rows of the first entries, as far as they stand in the ledger one after another."""
+        if not 0 < self._next <= self._before:
+            return []
+        followed: list[Known] = []
+        rows = self._ledger.known(self._next, min(len(entries), self._before - self._next + 1))
+        for known, entry in zip(rows, entries, strict=False):
+            if not _is_same(known, entry) or not (self._in_step or self._is_first(known)):
+                break
+            followed.append(known)
+        if len(followed) < len(entries):
+            self._in_step, self._next = False, 0
+        elif followed:
+            self._next = followed[-1].row + 1
+        return followed
+
+    def _is_first(self, known: Known) -> bool:
+        """Whether this run has not met the row yet, and the row is not that of a repeat."""
+        return known.run != self._ledger.run and known.reason != "duplicate" and known.row not in self._batch.met
+
+    def _load(self) -> None:
+        """Have the filters know what the ledger knows."""
+        after = 0
+        while not self._loaded:
+            owners = self._ledger.owners(after, _LOADED)
+            for after, mark, path in owners:  # noqa: B007 - the last row is where the next ones begin
+                self._seen.add(mark)
+                if path is not None:
+                    self._paths.take(path)
+            self._ledger.identities.add({mark: row for row, mark, _ in owners})
+            self._loaded = len(owners) < _LOADED
+
+    def _again(self, known: Known, entry: Entry) -> Result | Admitted:
+        """Decide on an entry of an earlier run; it keeps its row and its path."""
+        if isinstance(entry, Malformed) or known.path is None:
+            return self._end(_malformed(known.row, entry))
+        if known.reason == "duplicate":
+            return self._end(_skipped(known.row, entry, known.path, "duplicate"))
+        if self._reserved and key(known.path) in self._reserved:
+            message = f"{known.path} is a file of the job itself"
+            return self._end(_failed(known.row, entry, known.path, message))
+        ended = self._ended(known.row, entry, known.path, self._disk.look(known.path), known)
+        if ended is None:
+            self._batch.readmitted.append(known.row)
+            return Admitted(known.row, entry, known.path)
+        return self._end(ended)
+
+    # -- entries by themselves
+
+    def _judge(self, entries: Sequence[Entry]) -> Iterator[Result | Admitted]:
+        batch, may_be_seen, claim, plain_path = self._batch, self._seen.add, self._paths.claim, self._plain_path
+        for entry, mark in zip(entries, identities(entries), strict=True):
+            known = self._find(mark, entry) if may_be_seen(mark) else None
+            if known is not None or not isinstance(entry, Download):
+                yield self._judge_other(entry, mark, known)
+                continue
+            row = batch.append(mark, entry.url, entry.name)
+            path = claim(plain_path(entry, row, mark), mark)
+            batch.fresh[mark] = row
+            batch.paths.append(path)
+            found = self._paths.found
+            ended = None if found is None else self._ended(row, entry, path, found, None)
+            yield Admitted(row, entry, path) if ended is None else self._end(ended)
+
+    def _judge_other(self, entry: Entry, mark: int, known: Known | None) -> Result | Admitted:
+        """Decide on an entry that is known, or malformed."""
+        if known is not None and self._is_first(known):
+            self._expect(known.row)
+            return self._again(known, entry)
+        if isinstance(entry, Malformed):
+            return self._judge_malformed(entry, mark, known)
+        assert known is not None
+        return self._judge_repeat(entry, mark, known)
+
+    def _judge_repeat(self, download: Download, mark: int, known: Known) -> Result:
+        assert known.path is not None
+        row = self._batch.append(mark, known.url, known.name)
+        self._batch.paths.append(known.path)
+        return self._end(_skipped(row, download, known.path, "duplicate"))
+
+    def _judge_malformed(self, entry: Malformed, mark: int, known: Known | None) -> Result:
+        row = self._batch.append(mark, storable(entry.line), None)
+        self._batch.paths.append(None)
+        if known is None:
+            self._batch.fresh[mark] = row
+        return self._end(_malformed(row, entry))
+
+    def _find(self, mark: int, entry: Entry) -> Known | None:
+        """The entry that this one repeats, in this batch or in the ledger."""
+        batch = self._batch
+        row = batch.fresh.get(mark)
+        if row is None:
+            return next((known for known in self._ledger.find(mark) if _is_same(known, entry)), None)
+        place = row - batch.first
+        known = Known(row, batch.urls[place], batch.names[place], batch.paths[place], self._ledger.run)
+        return known if _is_same(known, entry) else None
+
+    def _expect(self, row: int) -> None:
+        """Follow the ledger again after two rows in order: the list has moved, but is the same."""
+        self._batch.met.add(row)
+        self._next = row + 1 if row == self._found_last + 1 else 0
+        self._found_last = row
+
+    def _end(self, result: Result) -> Result:
+        self._batch.ended.append(result)
+        return result
+
+    def _ended(self, row: int, download: Download, path: str, found: Found, known: Known | None) -> Result | None:
+        """What becomes of a download because of what stands at its path; None if it is fetched."""
+        if found is None:
+            return None
+        if isinstance(found, OSError):
+            return _failed(row, download, path, f"{path} cannot be looked at: {found.strerror or found}")
+        if stat.S_ISDIR(found.st_mode):
+            return _failed(row, download, path, f"a folder stands at {path}; move it away")
+        regular = stat.S_ISREG(found.st_mode)
+        if self._overwrite:
+            message = f"{path} is a link or something special, and never replaced; move it away"
+            return None if regular else _failed(row, download, path, message)
+        finished = None if known is None else known.finished_size
+        if not regular:
+            return _not_regular(row, download, path, finished)
+        difference = self._disk.difference(download, path, found)
+        if difference:
+            return _failed(row, download, path, f"{path} is there with {difference}; --overwrite fetches it again")
+        return _skipped(row, download, path, "done" if finished == found.st_size else "exists", found.st_size)
+
+
+def _is_same(known: Known, entry: Entry) -> bool:
+    if isinstance(entry, Malformed):
+        return known.path is None and known.url == storable(entry.line)
+    name = entry.name if entry.name is None else storable(entry.name)
+    return known.path is not None and known.url == entry.url and known.name == name
+
+
+# -- results
+
+
+def _malformed(row: int, entry: Entry) -> Result:
+    assert isinstance(entry, Malformed)
+    return Result(
+        index=row,
+        status="failed",
+        url=entry.line,
+        kind=entry.kind,
+        message=entry.message,
+        where=entry.where,
+        line=entry.line,
+    )
+
+
+def _skipped(row: int, download: Download, path: str, reason: Reason, size: int = 0) -> Result:
+    return Result(
+        index=row,
+        status="skipped",
+        url=download.url,
+        path=path,
+        reason=reason,
+        size=size,
+        where=download.where,
+        line=download.line,
+    )
+
+
+def _failed(row: int, download: Download, path: str, message: str) -> Result:
+    return Result(
+        index=row,
+        status="failed",
+        url=download.url,
+        path=path,
+        kind=Kind.NAME,
+        message=message,
+        where=download.where,
+        line=download.line,
+    )
+
+
+def _not_regular(row: int, download: Download, path: str, finished: int | None) -> Result:
+    """Links are not followed, but tools for datasets put them in the place of files: they count as the file."""
+    if finished is not None:
+        return _skipped(row, download, path, "done", finished)
+    if download.size is not None or download.digest is not None:
+        message = f"{path} is a link or something special, whose size and digest are not checked; move it away"
+        return _failed(row, download, path, message)
+    return _skipped(row, download, path, "exists")
+
+
+# -- a batch
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What a batch of entries changes in the ledger."""
+
+    first: int  # the row of what is appended first
+    identities: list[int] = field(default_factory=list)
+    urls: list[str] = field(default_factory=list)
+    names: list[str | None] = field(default_factory=list)
+    paths: list[str | None] = field(default_factory=list)
+    fresh: dict[int, int] = field(default_factory=dict)  # rows by identity, without repeats
+    met: set[int] = field(default_factory=set)  # rows of earlier runs
+    readmitted: list[int] = field(default_factory=list)
+    ended: list[Result] = field(default_factory=list)
+
+    def append(self, mark: int, url: str, name: str | None) -> int:
+        """Append an entry but for its path; answers its row."""
+        self.identities.append(mark)
+        self.urls.append(url)
+        self.names.append(name if name is None else storable(name))
+        return self.first + len(self.urls) - 1
+
+    def write(self, ledger: Ledger) -> None:
+        ledger.append(self.identities, self.urls, self.names, self.paths)
+        ledger.identities.add(self.fresh)
+        if self.readmitted:
+            ledger.readmit(self.readmitted)
+        if self.ended:
+            ledger.record(*self.ended)
