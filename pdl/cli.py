@@ -213,7 +213,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code = command.main(arguments, standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        click.echo(f"pdl: {error.format_message()} (pdl --help shows the options)", err=True)
         code = 2
     except SettingsError as error:
         click.echo(f"pdl: {error}", err=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .errors import Kind
 from .model import Download, Entry, Malformed, Reason, Result
@@ -25,8 +26,7 @@ _LOADED = 5000
 """Rows of earlier runs that are read at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(NamedTuple):
     """A download that has a row and a path, and is to be fetched."""
 
     row: int
@@ -134,17 +134,18 @@ class Intake:
     # -- entries by themselves
 
     def _judge(self, entries: Sequence[Entry]) -> Iterator[Result | Admitted]:
-        batch, may_be_seen, claim, plain_path = self._batch, self._seen.add, self._paths.claim, self._plain_path
+        batch, paths = self._batch, self._paths
+        may_be_seen, claim, plain_path = self._seen.add, paths.claim, self._plain_path
         for entry, mark in zip(entries, identities(entries), strict=True):
             known = self._find(mark, entry) if may_be_seen(mark) else None
             if known is not None or not isinstance(entry, Download):
                 yield self._judge_other(entry, mark, known)
                 continue
-            row = batch.append(mark, entry.url, entry.name)
+            row = batch.first + len(batch.paths)
             path = claim(plain_path(entry, row, mark), mark)
             batch.fresh[mark] = row
-            batch.paths.append(path)
-            found = self._paths.found
+            batch.append(mark, entry.url, entry.name, path)
+            found = paths.found
             ended = None if found is None else self._ended(row, entry, path, found, None)
             yield Admitted(row, entry, path) if ended is None else self._end(ended)
 
@@ -160,13 +161,11 @@ class Intake:
 
     def _judge_repeat(self, download: Download, mark: int, known: Known) -> Result:
         assert known.path is not None
-        row = self._batch.append(mark, known.url, known.name)
-        self._batch.paths.append(known.path)
+        row = self._batch.append(mark, known.url, download.name, known.path)
         return self._end(_skipped(row, download, known.path, "duplicate"))
 
     def _judge_malformed(self, entry: Malformed, mark: int, known: Known | None) -> Result:
-        row = self._batch.append(mark, storable(entry.line), None)
-        self._batch.paths.append(None)
+        row = self._batch.append(mark, storable(entry.line), None, None)
         if known is None:
             self._batch.fresh[mark] = row
         return self._end(_malformed(row, entry))
@@ -288,12 +287,13 @@ class _Batch:
     readmitted: list[int] = field(default_factory=list)
     ended: list[Result] = field(default_factory=list)
 
-    def append(self, mark: int, url: str, name: str | None) -> int:
-        """Append an entry but for its path; answers its row."""
+    def append(self, mark: int, url: str, name: str | None, path: str | None) -> int:
+        """Append an entry; answers its row."""
         self.identities.append(mark)
         self.urls.append(url)
         self.names.append(name if name is None else storable(name))
-        return self.first + len(self.urls) - 1
+        self.paths.append(path)
+        return self.first + len(self.paths) - 1
 
     def write(self, ledger: Ledger) -> None:
         ledger.append(self.identities, self.urls, self.names, self.paths)

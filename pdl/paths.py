@@ -76,7 +76,7 @@ class Paths:
         place = key_hash(path)
         if self._taken.add(place) or (self._has_folders and self._is_folder(place)):
             return False
-        if self._disk.is_empty:
+        if self._disk.is_empty:  # asked here, since it is so for nearly every path
             return True
         self.found = found = self._disk.look(path)
         return not isinstance(found, os.stat_result) or not stat.S_ISDIR(found.st_mode)

@@ -38,6 +38,19 @@ class Address(NamedTuple):
         return (self.ip, port)
 
 
+def is_link_local(host: str) -> bool:
+    """Whether a host is the literal of an address that belongs to the machine's own link, mapped ones included.
+
+    Metadata services of clouds live there (169.254.0.0/16, fe80::/10).
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_link_local)
+
+
 class ResolveError(Exception):
     """A name has no address.
 

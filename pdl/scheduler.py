@@ -19,6 +19,7 @@ from . import url as urls
 from .errors import Kind
 from .http.routes import Routes
 from .model import Attempt, Download, Outcome, Partial, Verdict
+from .resolver import is_link_local
 from .settings import Settings
 
 FARTHEST = 16_384
@@ -190,7 +191,7 @@ class Scheduler:
             task.started = now
         if not task.hops:
             task.attempts += 1
-        entry_host = urls.split(task.mirrors[0]).host
+        entry_host, proxy = urls.split(task.mirrors[0]).host, self._routes.proxy(task.url)
         attempt = Attempt(
             id=next(self._ids),
             row=task.row,
@@ -198,12 +199,12 @@ class Scheduler:
             part=self.part(task.row),
             headers=self._headers(task),
             credentials=task.credentials,
-            proxy=self._routes.proxy(task.url),
+            proxy=proxy,
             partial=task.partial if task.partial is not None and task.partial.url == task.url else None,
             digest=task.download.digest,
             size=task.download.size,
             time_limit=self._time_limit(task, now),
-            refuse_link_local=bool(task.hops) and urls.split(task.url).host != entry_host,
+            refuse_link_local=proxy is None and bool(task.hops) and urls.split(task.url).host != entry_host,
         )
         self._active[attempt.id] = task
         return attempt
@@ -263,6 +264,10 @@ class Scheduler:
             chain = " -> ".join([*task.hops[-3:], task.url, outcome.location])
             message = f"more than {self._settings.max_redirects} redirects; the last: {chain}"
             return self._failed(task, _failure(Kind.REDIRECT, message, outcome), None, now)
+        host = urls.split(outcome.location).host
+        if is_link_local(host) and host != urls.split(task.mirrors[0]).host:
+            message = f"the redirect leads to the link-local address {host}"
+            return self._failed(task, _failure(Kind.BLOCKED, message, outcome), None, now)
         task.follow(outcome.location, outcome.location_credentials)
         return self._again(task, now)
 

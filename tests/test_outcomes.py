@@ -99,7 +99,7 @@ CASES = {
     "/redirect/nowhere": Case(Kind.REDIRECT, 302),
     "/redirect?to=file:///etc/passwd": Case(Kind.BLOCKED, 302),
     "/redirect?to=gopher://127.0.0.1/": Case(Kind.BLOCKED, 302),
-    "/redirect?to=http://169.254.169.254/latest/": Case(Kind.BLOCKED, None),
+    "/redirect?to=http://169.254.169.254/latest/": Case(Kind.BLOCKED, 302),
 }  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import socket
 from collections.abc import Iterable, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 
 from pdl.errors import Kind
 from pdl.http.fault import TransferError
-from pdl.resolver import Address
+from pdl.resolver import Address, is_link_local
 
 from .leash import Leash
 from .sockets import SLICE, Sockets
@@ -40,15 +39,9 @@ def allowed(addresses: Sequence[Address], *, refuse_link_local: bool) -> list[Ad
     Raises:
         TransferError: BLOCKED, if a rule leaves none.
     """
-    if refuse_link_local and (blocked := [address.ip for address in addresses if _link_local(address.ip)]):
+    if refuse_link_local and (blocked := [address.ip for address in addresses if is_link_local(address.ip)]):
         raise TransferError(Kind.BLOCKED, f"the redirect leads to the link-local address {blocked[0]}")
     return interleave(addresses)
-
-
-def _link_local(ip: str) -> bool:
-    address = ipaddress.ip_address(ip)
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_link_local
 
 
 def connect(addresses: Sequence[Address], port: int, leash: Leash, sockets: Sockets) -> Any:

@@ -52,7 +52,7 @@ class Transfer:
         """Bytes of the whole file, once the head has told."""
         self._settings = settings
         self._part = part or PartFile(attempt.part, attempt.digest.algorithm if attempt.digest else None)
-        self._status: int | None = None
+        self.status: int | None = None
         self._received = 0
         self._expected: int | None = None
         self._opened = False
@@ -89,7 +89,7 @@ class Transfer:
         """Take the final response's head; True if its body is wanted."""
         if self.outcome is not None:
             return False
-        self._status = head.status
+        self.status = head.status
         try:
             self._judge(head)
         except TransferError as fault:
@@ -313,7 +313,7 @@ class Transfer:
 
     @property
     def _continues(self) -> bool:
-        return self._status == 206
+        return self.status == 206
 
     def _disk(self, error: OSError) -> None:
         what = error.strerror or str(error)
@@ -326,7 +326,7 @@ class Transfer:
 
     def _finish(self, outcome: Outcome) -> None:
         outcome = replace(
-            outcome, status=self._status, size=self.size, received=self._received, opened=self._opened,
+            outcome, status=self.status, size=self.size, received=self._received, opened=self._opened,
             ranges_ignored=self._ranges_ignored,
         )  # fmt: skip
         keep = outcome.verdict is Verdict.DONE or outcome.partial is not None

@@ -20,8 +20,8 @@ _GATHERED = 1 << 15
 """Entries in memory before they become a segment."""
 _FAN = 4
 """Segments that become one of the next level."""
-_BLOCK = 512
-"""Entries read for one look-up: 4 KiB."""
+_BLOCK = 256
+"""Entries read for one look-up: 2 KiB."""
 _MERGED = 1 << 13
 """Entries of one segment held at once while merging."""
 _PACE = 2
@@ -63,8 +63,9 @@ class Identities:
         row = self._gathered.get(identity)
         if row is not None:
             yield row
+        least, most = identity & ~_LOW, identity | _LOW
         for segment in self._segments:
-            yield from segment.find(identity >> 32)
+            yield from segment.find(least, most)
 
     def close(self) -> None:
         """Give up all files."""
@@ -132,7 +133,7 @@ class _Segment:
 
     def __init__(self, folder: str) -> None:
         self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - close() does it
-        self._fences = array("Q")
+        self._fences: list[int] = []
         self.count = 0
 
     def write(self, entries: list[int]) -> None:
@@ -150,17 +151,19 @@ class _Segment:
         entries.frombytes(_read_at(self._file, 8 * start, 8 * count))
         return entries
 
-    def find(self, prefix: int) -> Iterator[int]:
-        """The rows of entries with this upper half."""
-        least, most = prefix << 32, prefix << 32 | _LOW
-        block = max(0, bisect_right(self._fences, least) - 1)
-        while block < len(self._fences) and self._fences[block] <= most:
+    def find(self, least: int, most: int) -> list[int]:
+        """The rows of the entries from `least` to `most`."""
+        found: list[int] = []
+        fences = self._fences
+        block = max(0, bisect_right(fences, least) - 1)
+        while block < len(fences) and fences[block] <= most:
             entries = self.read(block * _BLOCK, _BLOCK)
             place = bisect_left(entries, least)
             while place < len(entries) and entries[place] <= most:
-                yield entries[place] & _LOW
+                found.append(entries[place] & _LOW)
                 place += 1
             block += 1
+        return found
 
     def close(self) -> None:
         with suppress(OSError):

@@ -172,6 +172,7 @@ class Ledger:
 
     def known(self, row: int, count: int) -> list[Known]:
         """What is known of some entries, from a row on."""
+        self._begin()  # otherwise every look-up locks and unlocks the database for itself
         last = row + count - 1
         return [Known._make(values) for values in self._execute(_KNOWN, (row, last))]
 
@@ -187,12 +188,15 @@ class Ledger:
     # -- SQLite
 
     def _change(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
-        if not self._connection.in_transaction:
-            self._execute("BEGIN IMMEDIATE")
+        self._begin()
         try:
             self._changes += self._connection.executemany(statement, rows).rowcount
         except sqlite3.Error as error:
             raise translated(error, self.path) from error
+
+    def _begin(self) -> None:
+        if not self._connection.in_transaction:
+            self._execute("BEGIN IMMEDIATE")
 
     def _execute(self, statement: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         try:
