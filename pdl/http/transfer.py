@@ -150,7 +150,7 @@ class Transfer:
 
     def _out_of_range(self, head: ResponseHead, partial: Partial) -> None:
         span = _one_content_range(head)
-        whole = span is not None and span.total == partial.size and partial.total in (None, partial.size)
+        whole = span == ContentRange(None, None, partial.size) and partial.total in (None, partial.size)
         if not whole or not self._same_version(head):
             self._restart("the server has no bytes after those that are here, nor is this its whole file")
             return
@@ -231,9 +231,12 @@ class Transfer:
             return False
         if self._expected is not None and self._received + len(data) > self._expected:
             data = data[: self._expected - self._received]  # what is beyond the framing is not the file's
-        limit = self._settings.max_filesize
-        if limit is not None and self._part.size + len(data) > limit:
+        size, limit, said = self._part.size + len(data), self._settings.max_filesize, self.attempt.size
+        if limit is not None and size > limit:
             self.on_error(TransferError(Kind.TOO_LARGE, f"the file is larger than {limit} bytes"))
+            return False
+        if said is not None and size > said:
+            self.on_error(TransferError(Kind.DIGEST, f"the file has more than the {said} bytes that the list says"))
             return False
         try:
             self._part.write(data)
@@ -247,7 +250,9 @@ class Transfer:
         """The body has ended as its framing says."""
         if self.outcome is not None:
             return
-        if self._expected is not None and self._received < self._expected:
+        if not self._opened:
+            self.on_error(TransferError(Kind.RESET, "the connection ended before the response began"))
+        elif self._expected is not None and self._received < self._expected:
             self.on_error(
                 TransferError(Kind.TRUNCATED, f"the body ended after {self._received} of {self._expected} bytes")
             )
