@@ -12,6 +12,8 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
+from operator import not_
 from typing import NamedTuple
 
 from .errors import Kind
@@ -134,10 +136,13 @@ class Intake:
     # -- entries by themselves
 
     def _judge(self, entries: Sequence[Entry]) -> Iterator[Result | Admitted]:
-        batch, paths = self._batch, self._paths
-        may_be_seen, claim, plain_path = self._seen.add, paths.claim, self._plain_path
-        for entry, mark in zip(entries, identities(entries), strict=True):
-            known = self._find(mark, entry) if may_be_seen(mark) else None
+        batch, paths, claim, plain_path = self._batch, self._paths, self._paths.claim, self._plain_path
+        marks = identities(entries)
+        may_be_seen = list(map(self._seen.add, marks))
+        if any(may_be_seen):
+            batch.look_up(marks, may_be_seen, self._ledger)
+        for entry, mark, maybe in zip(entries, marks, may_be_seen, strict=True):
+            known = self._find(mark, entry) if maybe else None
             if known is not None or not isinstance(entry, Download):
                 yield self._judge_other(entry, mark, known)
                 continue
@@ -174,11 +179,14 @@ class Intake:
         """The entry that this one repeats, in this batch or in the ledger."""
         batch = self._batch
         row = batch.fresh.get(mark)
-        if row is None:
-            return next((known for known in self._ledger.find(mark) if _is_same(known, entry)), None)
-        place = row - batch.first
-        known = Known(row, batch.urls[place], batch.names[place], batch.paths[place], self._ledger.run)
-        return known if _is_same(known, entry) else None
+        if row is not None:
+            place = row - batch.first
+            known = Known(row, batch.urls[place], batch.names[place], batch.paths[place], self._ledger.run)
+            return known if _is_same(known, entry) else None
+        likely = batch.likely.get(mark)
+        if likely is None or _is_same(likely, entry):
+            return likely
+        return next((known for known in self._ledger.candidates(mark) if _is_same(known, entry)), None)
 
     def _expect(self, row: int) -> None:
         """Follow the ledger again after two rows in order: the list has moved, but is the same."""
@@ -284,6 +292,7 @@ class _Batch:
     paths: list[str | None] = field(default_factory=list)
     fresh: dict[int, int] = field(default_factory=dict)  # rows by identity, without repeats
     met: set[int] = field(default_factory=set)  # rows of earlier runs
+    likely: dict[int, Known] = field(default_factory=dict)  # what the ledger found, by identity
     readmitted: list[int] = field(default_factory=list)
     ended: list[Result] = field(default_factory=list)
 
@@ -294,6 +303,12 @@ class _Batch:
         self.names.append(name if name is None else storable(name))
         self.paths.append(path)
         return self.first + len(self.paths) - 1
+
+    def look_up(self, marks: Sequence[int], may_be_seen: Sequence[bool], ledger: Ledger) -> None:
+        """Find what may have been there before this batch."""
+        wanted = set(compress(marks, may_be_seen))
+        wanted.difference_update(compress(marks, map(not_, may_be_seen)))  # these came with the batch
+        self.likely = ledger.find(wanted)
 
     def write(self, ledger: Ledger) -> None:
         ledger.append(self.identities, self.urls, self.names, self.paths)

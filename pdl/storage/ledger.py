@@ -26,16 +26,18 @@ _BATCH = 1000
 _PATIENCE = 1.0
 """Seconds that a change waits for others."""
 
-_APPENDED = 50
-"""Rows of one INSERT: half the time of so many statements."""
+_TOGETHER = 50
+"""Rows of one statement, where many are written or read: half the time of so many statements."""
 _APPEND = "INSERT INTO entry(row, hash, url, name, path, run) VALUES (?, ?, ?, ?, ?, ?)"
-_APPEND_MANY = _APPEND + ", (?, ?, ?, ?, ?, ?)" * (_APPENDED - 1)
+_APPEND_MANY = _APPEND + ", (?, ?, ?, ?, ?, ?)" * (_TOGETHER - 1)
 _READMIT = """UPDATE entry SET run = ?, status = NULL, reason = NULL, kind = NULL, message = NULL,
     http_status = NULL, size = NULL, attempts = NULL, final_url = NULL, seconds = NULL, place = NULL
     WHERE row = ?"""
 _RECORD = """UPDATE entry SET run = ?, path = COALESCE(?, path), status = ?, reason = ?, kind = ?, message = ?,
     http_status = ?, size = ?, attempts = ?, final_url = ?, seconds = ?, place = ? WHERE row = ?"""
-_KNOWN = "SELECT row, url, name, path, run, status, reason, size FROM entry WHERE row BETWEEN ? AND ?"
+_COLUMNS = "SELECT row, url, name, path, run, status, reason, size FROM entry WHERE row"
+_KNOWN = f"{_COLUMNS} BETWEEN ? AND ?"
+_KNOWN_MANY = f"{_COLUMNS} IN ({', '.join('?' * _TOGETHER)})"
 _OWNERS = """SELECT row, hash, path FROM entry WHERE row > ? AND reason IS NOT 'duplicate' ORDER BY row LIMIT ?"""
 _FAILURES = """SELECT row, status, url, path, reason, kind, message, http_status, size, attempts, final_url,
     seconds, place FROM entry WHERE status = 'failed' AND run = ? AND row > ? ORDER BY row LIMIT 500"""
@@ -114,7 +116,7 @@ class Ledger:
         signed = memoryview(array("Q", hashes)).cast("B").cast("q")
         rows = range(self.last + 1, self.last + 1 + len(hashes))
         values = zip(rows, signed, urls, names, paths, repeat(self.run))
-        together = (list(chain.from_iterable(islice(values, _APPENDED))) for _ in range(len(hashes) // _APPENDED))
+        together = (list(chain.from_iterable(islice(values, _TOGETHER))) for _ in range(len(hashes) // _TOGETHER))
         self._change(_APPEND_MANY, together)
         self._change(_APPEND, values)
         self.last += len(hashes)
@@ -165,16 +167,31 @@ class Ledger:
 
     # -- reading
 
-    def find(self, identity: int) -> Iterator[Known]:
-        """Entries that may have this identity, among those in `identities`."""
-        for row in self.identities.find(identity):
-            yield from self.known(row, 1)
+    def find(self, identities: Iterable[int]) -> dict[int, Known]:
+        """Entries that are likely to have these identities; no answer is a sure one.
+
+        Args:
+            identities: of entries that may be in `identities`.
+        """
+        rows = {identity: row for identity in identities for row in islice(self.identities.find(identity), 1)}
+        known = {each.row: each for each in self._scattered(sorted(rows.values()))}
+        return {identity: known[row] for identity, row in rows.items()}
+
+    def candidates(self, identity: int) -> Iterator[Known]:
+        """Every entry that may have this identity."""
+        return chain.from_iterable(self.known(row, 1) for row in self.identities.find(identity))
 
     def known(self, row: int, count: int) -> list[Known]:
         """What is known of some entries, from a row on."""
         self._begin()  # otherwise every look-up locks and unlocks the database for itself
-        last = row + count - 1
-        return [Known._make(values) for values in self._execute(_KNOWN, (row, last))]
+        return [Known._make(values) for values in self._execute(_KNOWN, (row, row + count - 1))]
+
+    def _scattered(self, rows: list[int]) -> Iterator[Known]:
+        self._begin()
+        for start in range(0, len(rows), _TOGETHER):
+            wanted = rows[start : start + _TOGETHER]
+            wanted += [0] * (_TOGETHER - len(wanted))  # no row; so that there is one statement to prepare
+            yield from map(Known._make, self._execute(_KNOWN_MANY, tuple(wanted)))
 
     def owners(self, after: int, limit: int) -> list[tuple[int, int, str | None]]:
         """Rows, identities and paths of entries after a row, without those that only repeat others."""

@@ -83,8 +83,19 @@ def test_nothing_to_append_appends_nothing(ledger):
 def test_an_entry_is_found_by_its_identity(ledger):
     append(ledger, 3)
     ledger.identities.add({2**64 - number: number for number in (1, 2, 3)})
-    assert [known.url for known in ledger.find(2**64 - 2)] == ["http://h/2"]
-    assert list(ledger.find(5)) == []
+    found = ledger.find([2**64 - 2, 5, 2**64 - 3])
+    assert {identity: known.url for identity, known in found.items()} == {
+        2**64 - n: f"http://h/{n}" for n in (2, 3)
+    }
+    assert [known.url for known in ledger.candidates(2**64 - 2)] == ["http://h/2"]
+    assert list(ledger.candidates(5)) == []
+
+
+def test_many_entries_are_found_at_once(ledger):
+    append(ledger, 500)
+    ledger.identities.add({2**64 - number: number for number in range(1, 501)})
+    found = ledger.find(2**64 - number for number in range(1, 501, 3))
+    assert {identity: known.row for identity, known in found.items()} == {2**64 - n: n for n in range(1, 501, 3)}
 
 
 def test_changes_are_committed_together(dest, ledger):
