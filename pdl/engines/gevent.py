@@ -26,6 +26,7 @@ from .stopwatch import Stopwatch
 
 CLOSING = 1.5
 """Seconds that `close` gives the greenlets to end."""
+_JUDGED_EVERY = 0.05
 
 
 class _GeventSockets(Sockets):
@@ -79,6 +80,7 @@ class GeventEngine:
         self.capacity = settings.jobs
         self._settings = settings
         self._watch = Stopwatch()
+        self._judged = 0.0
         self._leashes: dict[int, Leash] = {}
         self._settle()
 
@@ -120,12 +122,18 @@ class GeventEngine:
         with self._watch:
             events = self._mailbox.take(timeout)
             gevent.sleep(0)  # those that are ready go on, also while every call finds something to return
-            for leash in self._leashes.values():
-                leash.judge()
+            self._judge()
         for event in events:
             if isinstance(event, Finished):
                 self._leashes.pop(event.attempt, None)
         return events
+
+    def _judge(self) -> None:
+        now = self._watch.now()
+        if now - self._judged >= _JUDGED_EVERY:
+            self._judged = now
+            for leash in self._leashes.values():
+                leash.judge()
 
     def close(self) -> None:
         if gevent.get_hub() is not self._hub:
