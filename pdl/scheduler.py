@@ -217,10 +217,9 @@ class Scheduler:
         return common + task.download.headers
 
     def _time_limit(self, task: Task, now: float) -> float | None:
-        assert task.started is not None
         limits = []
         if self._settings.max_time is not None:
-            limits.append(task.started + self._settings.max_time - now)
+            limits.append((now if task.started is None else task.started) + self._settings.max_time - now)
         if self._deadline is not None:
             limits.append(self._deadline - now)
         return max(min(limits), 0.0) if limits else None
