@@ -39,13 +39,15 @@ class Address(NamedTuple):
 
 
 def is_link_local(host: str) -> bool:
-    """Whether a host is the literal of an address that belongs to the machine's own link, mapped ones included.
+    """Whether a host is the literal of an address that belongs to the machine's own link, however it is written.
 
     Metadata services of clouds live there (169.254.0.0/16, fe80::/10).
     """
+    host = host.rstrip(".")
     try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
+        # a proxy or the system may take 2852039166, 0xa9fea9fe and 169.254.43518 for addresses as well
+        address = ipaddress.ip_address(host if ":" in host else socket.inet_aton(host))
+    except (ValueError, OSError):
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_link_local)
