@@ -134,7 +134,7 @@ HANGING = """
 
     socket.getaddrinfo = getaddrinfo
 """
-"""A `sitecustomize` in whose program names below .hanging never resolve; each tells the server that it is asked for."""
+"""A `sitecustomize`: names below .hanging never resolve, and the server is told who asks for them."""
 
 
 @pytest.fixture
@@ -230,21 +230,22 @@ def test_a_second_signal_ends_the_program_at_once(engine_name, server: FaultServ
         assert group_of(process.pid) == []
 
 
-def test_nohup_is_respected(server: FaultServer, tmp_path: Path):
+@pytest.fixture
+def hangups_ignored() -> Iterator[None]:
+    """Programs that are started now ignore SIGHUP, as under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_nohup_is_respected(server: FaultServer, tmp_path: Path, hangups_ignored):
     target = "/stall/before-head"
-    command = [sys.executable, "-m", "pdl", server.url(target), "-d", str(tmp_path)]
-    with subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=_ignore_hangups
-    ) as process:
+    with start_pdl(server.url(target), "-d", tmp_path) as process:
         server.wait_for(lambda record: record.target == target)
         process.send_signal(signal.SIGHUP)
         server.release(target)
-        process.wait(timeout=20)
-        assert process.returncode == 0, process.stderr.read()
-
-
-def _ignore_hangups() -> None:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 0, stderr
 
 
 # at any moment
