@@ -145,13 +145,12 @@ class Resolver:
             known = self._names.get(host)
             if known is not None and time.monotonic() < known.expires:
                 return known
-            lookup = Lookup(host)
+            if len(self._names) >= MOST_NAMES:
+                self._drop_oldest()
+            lookup = self._names[host] = Lookup(host)
             if (literal := _literal(host)) is not None:
                 lookup.settle((literal,), None)
                 return lookup
-            if len(self._names) >= MOST_NAMES:
-                self._drop_oldest()
-            self._names[host] = lookup
             self._queue.append(lookup)
             self._ensure_worker()
             self._work.notify()
