@@ -21,6 +21,10 @@ MAX_INFORMATIONAL = 64  # 1xx responses before the final one; RFC 9110 section 1
 
 _STATUS_LINE = re.compile(rb"HTTP/(\d(?:\.\d)?) (\d{3})(?: (.*))?", re.DOTALL)
 _FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):(.*)", re.DOTALL)
+_PLAIN_FIELDS = re.compile(
+    r"^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00\r\n \t](?:[^\x00\r\n]*[^\x00\r\n \t])?)\r?\n", re.MULTILINE
+)
+"""Fields with a value and nothing behind it, as nearly all are; what it misses is looked at line by line."""
 _BROKEN_VALUE = re.compile(rb"[\x00\r\n]")
 
 
@@ -105,8 +109,7 @@ class HeadParser:
 
     def _reset(self) -> None:
         self._status: tuple[str, int, str] | None = None
-        self._fields: list[tuple[str, str]] = []
-        self._lines = 0
+        self._lines: list[bytes] = []
         self._size = 0
 
     @property
@@ -125,35 +128,21 @@ class HeadParser:
             raise TransferError(Kind.PROTOCOL, f"the response head is larger than {MAX_HEAD // 1024} KiB")
         if not line.endswith(b"\n"):
             raise TransferError(Kind.RESET, "the connection ended within the response head")
-        line = line[:-2] if line.endswith(b"\r\n") else line[:-1]
+        if line in (b"\r\n", b"\n"):
+            # one before the status line is passed over (RFC 9112 section 2.2)
+            return None if self._status is None else self._blank_line()
         if self._status is None:
-            if line:  # a blank line before the status line is passed over (RFC 9112 section 2.2)
-                self._status = _status_line(line)
-            return None
-        if line:
-            self._add(line)
-            return None
-        return self._blank_line()
-
-    def _add(self, line: bytes) -> None:
-        self._lines += 1  # folded ones too: each copies the field that it continues
-        if self._lines > MAX_FIELDS:
+            self._status = _status_line(line[:-2] if line.endswith(b"\r\n") else line[:-1])
+        elif len(self._lines) == MAX_FIELDS:  # folded ones count too: each copies the field that it continues
             raise TransferError(Kind.PROTOCOL, f"the response head has more than {MAX_FIELDS} fields")
-        if line[0] in b" \t":  # a folded line continues its field (RFC 9112 section 5.2)
-            if not self._fields:
-                raise TransferError(Kind.PROTOCOL, "the response head begins with a folded line")
-            name, value = self._fields[-1]
-            self._fields[-1] = (name, f"{value} {_text(line)}".strip(" \t"))
-            return
-        match = _FIELD.fullmatch(line)
-        if match is None:
-            raise TransferError(Kind.PROTOCOL, f"the response head has a line that is no field: {line[:60]!r}")
-        self._fields.append((match[1].decode("ascii"), _text(match[2])))
+        else:
+            self._lines.append(line)
+        return None
 
     def _blank_line(self) -> ResponseHead | None:
         assert self._status is not None
         version, status, reason = self._status
-        fields = tuple(self._fields)
+        fields = _fields(self._lines)
         self._reset()
         if status >= 200:
             return response_head(version, status, reason, fields)
@@ -163,6 +152,30 @@ class HeadParser:
         if self._informational > MAX_INFORMATIONAL:
             raise TransferError(Kind.PROTOCOL, f"more than {MAX_INFORMATIONAL} informational responses came")
         return None
+
+
+def _fields(lines: list[bytes]) -> Headers:
+    """The fields of a head's lines, in one go where all is as it should be."""
+    found: list[tuple[str, str]] = _PLAIN_FIELDS.findall(b"".join(lines).decode("latin-1"))
+    if len(found) == len(lines):  # each line gives one match at the most
+        return tuple(found)
+    fields: list[tuple[str, str]] = []
+    for line in lines:
+        _add(fields, line[:-2] if line.endswith(b"\r\n") else line[:-1])
+    return tuple(fields)
+
+
+def _add(fields: list[tuple[str, str]], line: bytes) -> None:
+    if line[0] in b" \t":  # a folded line continues its field (RFC 9112 section 5.2)
+        if not fields:
+            raise TransferError(Kind.PROTOCOL, "the response head begins with a folded line")
+        name, value = fields[-1]
+        fields[-1] = (name, f"{value} {_text(line)}".strip(" \t"))
+        return
+    match = _FIELD.fullmatch(line)
+    if match is None:
+        raise TransferError(Kind.PROTOCOL, f"the response head has a line that is no field: {line[:60]!r}")
+    fields.append((match[1].decode("ascii"), _text(match[2])))
 
 
 def _status_line(line: bytes) -> tuple[str, int, str]:
