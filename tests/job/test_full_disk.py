@@ -95,9 +95,9 @@ def test_a_destination_that_can_no_longer_be_written_ends_the_run_with_one_messa
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     urls = [server.url(f"/file/{n}") for n in range(50)]
-    monkeypatch.setattr(part, "create", refused)
-    monkeypatch.setattr("pdl.run.os.access", lambda *_: False)
     downloads = pdl.iter_downloads(urls, tmp_path / "dest", engine=engine_here, jobs=4)
+    monkeypatch.setattr(part, "create", refused)
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
     with pytest.raises(pdl.DestinationError, match="cannot be written any more"):
         list(downloads)
     assert downloads.summary.left > 0
