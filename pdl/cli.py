@@ -142,6 +142,8 @@ def _download(sources: tuple[str, ...], settings: Settings, face: dict[str, Any]
             code = _carry_out(run)
         except Interrupted as interruption:
             code = int(interruption.code or 1)
+            if run.fault is not None:
+                click.echo(f"pdl: {run.fault}", err=True)
         finally:
             run.close()
         if interrupts.received is not None:

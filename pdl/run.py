@@ -83,18 +83,21 @@ class Run:
             )
             self._publisher = Publisher(settings.dest, overwrite=settings.overwrite)
             undo.callback(self._publisher.close)
-            self._failed = FailedList(settings.failed) if settings.failed else None
+            self._failed = FailedList(settings.failed, self._source_paths) if settings.failed else None
             undo.pop_all()
         deadline = None if math.isinf(self._deadline) else self._deadline
         self._scheduler = Scheduler(
             settings, routes, capacity=self._engine.capacity, parts=parts, deadline=deadline
         )
 
+    @property
+    def _source_paths(self) -> tuple[str, ...]:
+        return self._source.paths if self._source is not None else ()
+
     def _reserved(self) -> list[str]:
         """The job's own files, which are never a target."""
-        assert self._source is not None
         failed = self._settings.failed
-        return [*self._source.paths, *([os.path.abspath(failed)] if failed else [])]
+        return [*self._source_paths, *([os.path.abspath(failed)] if failed else [])]
 
     # -- the loop
 
@@ -376,8 +379,7 @@ class Run:
         """Tell the last news and close what holds files, each step whatever happens to the others."""
         now = time.monotonic()
         self._seconds = now - self._started
-        steps: list[Callable[[], object]] = [self._close_ledger, self._publisher.close]
-        steps += [self._failed.close] if self._failed else []
+        steps: list[Callable[[], object]] = [self._close_ledger, self._publisher.close, self._close_failed]
         steps += [self._tell_results, lambda: self._reporter.on(self._progress(now)), self._reporter.close]
         for step in steps:
             try:
@@ -386,12 +388,21 @@ class Run:
                 if self._fault is None:
                     self._fault = error
 
+    def _close_failed(self) -> None:
+        if self._failed is not None:
+            self._failed.close(everything=self._read_whole and self._tally.ended == self._intake.read)
+
     def _close_ledger(self) -> None:
         with self._until_full():
             try:
                 self._write_down()
             finally:
                 self._ledger.close()
+
+    @property
+    def fault(self) -> BaseException | None:
+        """What went wrong with the list or the destination, so far; `results` raises it at its end."""
+        return self._fault
 
     @property
     def summary(self) -> Summary:
