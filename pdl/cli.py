@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO, get_args
 
 import click
@@ -110,6 +111,8 @@ def command(context: click.Context, /, sources: tuple[str, ...], **options: Any)
     face = {name: options.pop(name) for name in FACE if name in options}
     if face["json_lines"] and face["paths"]:
         raise click.UsageError("--json and --paths exclude each other")
+    if (face["json_lines"] or face["paths"]) and sys.stdout is None:
+        raise click.UsageError("--json and --paths need standard output, which is closed")
     return _download(sources, Settings(**options), face)
 
 
@@ -136,14 +139,14 @@ def _download(sources: tuple[str, ...], settings: Settings, face: dict[str, Any]
         source.close()
         raise
     if settings.insecure and not face["quiet"]:
-        click.echo("pdl: --insecure: certificates are not checked", err=True)
+        _say("pdl: --insecure: certificates are not checked")
     with Interrupts(run.interrupt) as interrupts:
         try:
             code = _carry_out(run)
         except Interrupted as interruption:
             code = int(interruption.code or 1)
             if run.fault is not None:
-                click.echo(f"pdl: {run.fault}", err=True)
+                _say(f"pdl: {run.fault}")
         finally:
             run.close()
         if interrupts.received is not None:
@@ -158,7 +161,7 @@ def _carry_out(run: Run) -> int:
         for _ in run.results():
             pass
     except PdlError as error:
-        click.echo(f"pdl: {error}", err=True)
+        _say(f"pdl: {error}")
         return 1
     return run.summary.exit_code
 
@@ -203,11 +206,17 @@ def _raise_descriptor_limit() -> None:
             return  # some systems forbid "unlimited" here
 
 
+def _say(message: str) -> None:
+    """Write a line to standard error; that nobody reads it, or a full disk under it, changes nothing."""
+    with suppress(OSError):
+        click.echo(message, err=True)
+
+
 def _show_account(run: Run) -> None:
     from .progress import closing_lines  # noqa: PLC0415 - see _download
 
     for line in closing_lines(run.summary):
-        click.echo(line, err=True)
+        _say(line)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -215,13 +224,13 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code = command.main(arguments, standalone_mode=False)
     except click.ClickException as error:
-        click.echo(f"pdl: {error.format_message()} (pdl --help shows the options)", err=True)
+        _say(f"pdl: {error.format_message()} (pdl --help shows the options)")
         code = 2
     except SettingsError as error:
-        click.echo(f"pdl: {error}", err=True)
+        _say(f"pdl: {error}")
         code = 2
     except PdlError as error:
-        click.echo(f"pdl: {error}", err=True)
+        _say(f"pdl: {error}")
         code = 1
     except (click.Abort, KeyboardInterrupt):
         code = 130
@@ -231,6 +240,6 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:  # a bug of ours, or a disk that fails: one line, and the rest for those who ask
         if os.environ.get("PDL_TRACEBACK"):
             raise
-        click.echo(f"pdl: {type(error).__name__}: {error} (PDL_TRACEBACK=1 shows where)", err=True)
+        _say(f"pdl: {type(error).__name__}: {error} (PDL_TRACEBACK=1 shows where)")
         code = 1
     sys.exit(code)
