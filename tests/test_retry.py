@@ -28,7 +28,8 @@ def test_every_kind_has_its_row_in_the_table():
         (Kind.DNS, math.inf), (Kind.CONNECT, math.inf), (Kind.PROXY, math.inf), (Kind.TIMEOUT, math.inf),
         (Kind.RESET, math.inf), (Kind.TRUNCATED, math.inf), (Kind.TLS, 0), (Kind.PROTOCOL, 0), (Kind.BLOCKED, 0),
         (Kind.DIGEST, 0), (Kind.DISK, 0), (Kind.EMPTY, 0), (Kind.REDIRECT, 0), (Kind.TOO_LARGE, 0),
-        (Kind.CODING, 0), (Kind.INPUT, 0), (Kind.INTERNAL, 0),
+        (Kind.CODING, 0), (Kind.INPUT, 0), (Kind.INTERNAL, 0), (Kind.NAME, 0),
+        (Kind.CONTENT_TYPE, 0), (Kind.WORKER, 0), (Kind.HTTP, 0),
     ],
 )  # fmt: skip
 def test_a_kind_says_how_many_further_tries_it_is_worth(kind: Kind, tries: float):
