@@ -225,3 +225,46 @@ def test_a_socket_of_the_engines_kind_is_given_back(port: int, nothing_left):
 
     (sock,) = connect([HERE], port, leash(), WrappingSockets())
     sock.close()
+
+
+# what the system refuses
+
+
+def test_an_address_that_cannot_be_reached_at_all_makes_way_at_once(
+    port: int, monkeypatch: pytest.MonkeyPatch, nothing_left
+):
+    class RoutelessSocket(socket.socket):
+        """There is no way to the networks for documentation."""
+
+        def connect_ex(self, address: tuple[str, int]) -> int:
+            return errno.ENETUNREACH if address[0].startswith("192.0.2.") else super().connect_ex(address)
+
+    monkeypatch.setattr(socket, "socket", RoutelessSocket)
+    monkeypatch.setattr(module, "STAGGER", 3600.0)
+    with connect([v4(1), v4(2), HERE], port, leash(), Sockets()) as sock:
+        assert sock.getpeername() == ("127.0.0.1", port)
+    assert str(fault([v4(1), v4(2)], port, leash(), Sockets())) == (
+        f"cannot connect: {os.strerror(errno.ENETUNREACH)}"
+    )
+
+
+def test_connecting_blocks_nobody(port: int, nothing_left):
+    blocking: list[bool] = []
+
+    class NotingSockets(Sockets):
+        def wait_writable(self, socks: Sequence[socket.socket], timeout: float) -> list[socket.socket]:
+            blocking.extend(sock.getblocking() for sock in socks)
+            return super().wait_writable(socks, timeout)
+
+    connect([HERE], port, leash(), NotingSockets()).close()
+    assert blocking
+    assert not any(blocking)
+
+
+def test_without_a_socket_to_be_had_the_attempt_fails(port: int, monkeypatch: pytest.MonkeyPatch):
+    def refused(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(socket, "socket", refused)
+    found = fault([HERE], port, leash(), Sockets())
+    assert (found.kind, str(found)) == (Kind.CONNECT, "no socket: Too many open files")
