@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 
 import pytest
@@ -51,6 +52,12 @@ def test_the_statuses_that_are_tried_again_are_those_that_may_pass():
 @pytest.mark.parametrize("tries", [0, 1])
 def test_a_failure_that_says_how_many_tries_it_is_worth_is_believed(kind: Kind, tries: int):
     assert further_tries(failed(kind, retries=tries, status=503)) == tries
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_a_lack_of_descriptors_passes(number: int):
+    assert further_tries(failed(Kind.DISK, errno=number)) == math.inf
+    assert further_tries(failed(Kind.DISK, errno=errno.ENOSPC)) == 0
 
 
 URLS = st.text(max_size=30)
