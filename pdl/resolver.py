@@ -20,7 +20,8 @@ MOST_WORKERS = 128
 STUCK = 5.0
 KEPT = 300.0
 """Seconds for which addresses are kept."""
-KEPT_FAILURE = 2.0
+KEPT_FAILURE = 0.25
+"""Seconds; shorter than most back-offs, or a further try would not ask at all."""
 MOST_NAMES = 10_000
 _IDLE = 1.0
 
