@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from pdl import url as urls
@@ -57,13 +56,12 @@ def _checked(proxy: str | None) -> str | None:
     if "://" not in proxy:
         proxy = "http://" + proxy
     try:
-        parts = urlsplit(proxy)
-        usable = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0 and proxy.isprintable()
-    except ValueError:
-        usable = False
-    if not usable:
-        raise SettingsError(f"the proxy {urls.masked(proxy)!r} is not an http:// or https:// URL with a host")
-    return parts.scheme + proxy[len(parts.scheme) :]
+        urls.canonical(proxy)
+    except urls.UrlError:
+        shown = urls.masked(proxy)
+        raise SettingsError(f"the proxy {shown!r} is not an http:// or https:// URL with a host") from None
+    scheme, colon, rest = proxy.strip().partition(":")
+    return scheme.lower() + colon + rest
 
 
 def _exempts(entry: str, host: str, port: int) -> bool:
