@@ -28,11 +28,14 @@ class NameServer:
         self.let_go = threading.Event()
         self.at_once = 0
         self.most_at_once = 0
+        self.hanging: list[int] = []
         self._changed = threading.Condition()
 
     def getaddrinfo(self, host: str, *_: object) -> list[object]:
         with self._changed:
             self.asked[host] += 1
+            if host.startswith("hangs"):
+                self.hanging.append(threading.get_ident())
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
             self._changed.notify_all()
@@ -292,13 +295,13 @@ def test_threads_end_when_there_has_been_nothing_to_do_for_a_while(
 def test_close_waits_for_nobody_and_ends_the_threads_that_do_not_hang(resolver: Resolver, names: NameServer):
     hanging = resolver.lookup("hangs")
     answered(resolver.lookup("h"))
-    names.wait_until(lambda: names.at_once == 1)
+    names.wait_until(lambda: names.at_once == len(names.hanging) == 1)
     resolver.close()
     resolver.close()
-    idle = [thread for thread in workers() if thread.ident not in resolver._busy]
-    for thread in idle:
-        thread.join(PATIENCE)
-    assert len(workers()) == 1
+    for thread in workers():
+        if thread.ident not in names.hanging:
+            thread.join(PATIENCE)
+    assert [thread.ident for thread in workers()] == names.hanging
     assert not hanging.done
 
 
