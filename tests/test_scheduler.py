@@ -388,9 +388,9 @@ def test_a_host_whose_two_pauses_end_late_is_not_mistaken_for_its_successor():
 
 
 def test_a_host_that_asks_for_too_long_is_given_up_when_nothing_else_is_left():
-    world = World()
-    world.add("http://parked/")
-    world.add("http://free/")
+    world = World(per_host=1)
+    for url in ("http://parked/1", "http://free/", "http://parked/2"):
+        world.add(url)
     parked, free = world.start_all()
     world.end(parked, busy(retry.LONGEST_RETRY_AFTER + 1))
     assert world.scheduler.give_up_parked(world.now) == []  # the other is at work
@@ -398,9 +398,11 @@ def test_a_host_that_asks_for_too_long_is_given_up_when_nothing_else_is_left():
     assert world.scheduler.give_up_parked(world.now) == []  # a back-off runs
     world.now += 10_000
     assert world.start() is None
-    (ended,) = world.scheduler.give_up_parked(world.now)
-    assert (ended.task.row, ended.outcome.kind, ended.outcome.status) == (1, Kind.HTTP, 503)
-    assert ended.outcome.message == "the server answered 503, and the host asks to wait 301 s"
+    ended = world.scheduler.give_up_parked(world.now)
+    assert sorted(each.task.row for each in ended) == [1, 3]
+    for each in ended:
+        assert (each.outcome.kind, each.outcome.status) == (Kind.HTTP, 503)
+        assert each.outcome.message == "the server answered 503, and the host asks to wait 301 s"
     assert world.scheduler.total == 0
 
 
@@ -425,8 +427,9 @@ def test_all_that_waits_for_a_parked_host_is_given_up_together():
     assert world.scheduler.total == 0
 
 
-def test_a_download_that_waits_for_a_parked_host_goes_on_at_its_next_mirror():
-    world = World(capacity=1, retries=0)
+@pytest.mark.parametrize("max_time", [None, 5.0])
+def test_a_download_that_waits_for_a_parked_host_goes_on_at_its_next_mirror(max_time: float | None):
+    world = World(capacity=1, retries=0, max_time=max_time)
     world.add("http://h/1")
     world.add("http://h/2", "http://m/2")
     world.end(world.start(), busy(1e9))
