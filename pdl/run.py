@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 from . import engines
 from .errors import DestinationError, EngineError, Kind, PdlError
@@ -224,9 +225,11 @@ class Run:
             self._learn_end(event, task)
 
     def _learn_end(self, event: Finished, task: Task) -> None:
-        outcome = event.outcome
+        outcome, now = event.outcome, time.monotonic()
+        if outcome.kind is Kind.TIMEOUT and now >= self._deadline:  # the job's time is over, not the file's
+            outcome = replace(outcome, verdict=Verdict.STOPPED)
         task.size = outcome.partial.size if outcome.partial is not None else 0
-        ended = self._scheduler.finished(event.attempt, outcome, time.monotonic())
+        ended = self._scheduler.finished(event.attempt, outcome, now)
         if ended is not None:
             self._end(ended)
 
