@@ -1,103 +1,176 @@
-"""A disk that is full: nothing new is started, what is there stays, and the next run goes on."""
+"""A disk that fills up, under the parts, under the names and under the ledger."""
 
 from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from faultserver import FaultServer
+from accounts import account_in, expected, files_in, parts_in, urls
+from faultserver import FaultServer, run_pdl
 
 import pdl
-from pdl.errors import Kind
 from pdl.model import Notice
-from pdl.storage import exclusive, part
-
-ENGINES_IN_THIS_PROCESS = ("sequential", "threads", "gevent")
-"""Those whose disk a test can fill by standing in for a system call."""
+from pdl.progress import Reported
+from pdl.storage import database, ledger, part, publish
 
 
-class Heard:
-    """Keeps the notices of a run."""
+class Disk:
+    """What a module sees of `os`, on a disk that takes some bytes and names and no more."""
 
-    def __init__(self) -> None:
-        self.notices: list[str] = []
+    def __init__(self, *, room: float = float("inf"), closes: bool = True, links: bool = True) -> None:
+        self._room = room
+        self._closes = closes
+        self._links = links
 
-    def on(self, event: object) -> None:
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+    def write(self, descriptor: int, data: bytes) -> int:
+        if self._room <= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        taken = data[: int(min(self._room, len(data)))]
+        self._room -= len(taken)
+        return os.write(descriptor, taken)
+
+    def close(self, descriptor: int) -> None:
+        os.close(descriptor)
+        if not self._closes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def link(self, *args: Any, **options: Any) -> None:
+        if not self._links:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.link(*args, **options)
+
+
+class Notices:
+    """A reporter that keeps the notices, and releases what stalls when one comes."""
+
+    def __init__(self, server: FaultServer, *stalled: str) -> None:
+        self.messages: list[str] = []
+        self._server = server
+        self._stalled = stalled
+
+    def on(self, event: Reported) -> None:
         if isinstance(event, Notice):
-            self.notices.append(event.message)
+            self.messages.append(event.message)
+            for target in self._stalled:
+                self._server.release(target)
 
     def close(self) -> None:
-        """Nothing is held."""
+        pass
 
 
-def full(*_: object) -> int:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def assert_next_run_completes(server: FaultServer, targets: list[str], dest: Path, engine_name: str) -> None:
+    """Without the fault, all files come."""
+    for target in targets:
+        server.release(target)
+    summary = pdl.download_all(map(server.url, targets), dest, engine=engine_name)
+    assert (summary.exit_code, summary.done + summary.skipped) == (0, len(targets))
+    assert files_in(dest) == expected(server, targets)
+    assert parts_in(dest) == []
+
+
+def test_a_full_disk_stops_the_run_and_keeps_what_came(
+    engine_name, server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    stalled = [] if engine_name == "sequential" else ["/stall/in-body/held?size=300000&at=100000"]
+    targets = ["/file/small", *stalled, "/file/large?size=800000", *(f"/file/{number}" for number in range(200))]
+    notices = Notices(server, *stalled)
+    with monkeypatch.context() as patch:
+        patch.setattr(part, "os", Disk(room=500_000))
+        summary = pdl.download_all(map(server.url, targets), tmp_path, engine=engine_name, jobs=2, progress=notices)
+    assert (summary.stopped, summary.exit_code) == ("disk-full", 5)
+    assert notices.messages == [f"the disk of {str(tmp_path)!r} is full: nothing new is started"]
+    assert set(summary.failed_by_kind) == {"disk"}
+    assert summary.done + summary.failed + summary.left == summary.read
+    assert summary.left > 0
+    files = files_in(tmp_path)
+    assert files.items() <= expected(server, targets).items()
+    assert "large" not in files
+    assert "held" not in files
+    for name, target in (
+        {"2.part": stalled[0], "3.part": targets[2]}.items() if stalled else {"2.part": targets[1]}.items()
+    ):
+        content = (tmp_path / ".pdl" / "parts" / name).read_bytes()
+        assert content
+        assert server.content(target).startswith(content)
+    assert_next_run_completes(server, targets, tmp_path, engine_name)
+
+
+@pytest.mark.parametrize(("module", "fault"), [(part, {"closes": False}), (publish, {"links": False})])
+def test_a_disk_that_is_found_full_at_the_end_of_a_file_gives_no_file(
+    engine_name,
+    server: FaultServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    module: Any,
+    fault: dict[str, bool],
+):
+    targets = ["/file/a?size=5000", "/file/b"]
+    notices = Notices(server)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "os", Disk(**fault))
+        summary = pdl.download_all(map(server.url, targets), tmp_path, engine=engine_name, jobs=1, progress=notices)
+    assert (summary.exit_code, summary.failed_by_kind, summary.left) == (5, {"disk": 1}, 1)
+    assert len(notices.messages) == 1
+    assert files_in(tmp_path) == {}
+    assert_next_run_completes(server, targets, tmp_path, engine_name)
+
+
+def test_a_full_disk_under_the_ledger_stops_the_run(
+    engine_name, server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    targets = [f"/file/{number}" for number in range(20)]
+    entries = [*map(server.url, targets), *(f"no URL: {number}" for number in range(3000))]
+
+    def open_small(path: str) -> Any:
+        connection = database.open_database(path)
+        connection.execute("PRAGMA max_page_count = 40")  # what SQLite then says is what it says of a full disk
+        return connection
+
+    notices = Notices(server)
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "open_database", open_small)
+        summary = pdl.download_all(entries, tmp_path, engine=engine_name, progress=notices)
+    assert (summary.stopped, summary.exit_code) == ("disk-full", 5)
+    assert len(notices.messages) == 1
+    assert summary.done + summary.failed + summary.left == summary.read
+    assert summary.left > 0
+    assert files_in(tmp_path).items() <= expected(server, targets).items()
+    assert_next_run_completes(server, targets, tmp_path, engine_name)
 
 
 @pytest.fixture
-def engine_here(engine_name: str) -> str:
-    if engine_name not in ENGINES_IN_THIS_PROCESS:
-        pytest.skip("its disk cannot be filled from here")
-    return engine_name
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]
+    if sys.platform != "linux" or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-@pytest.mark.parametrize(("module", "call"), [(part.os, "write"), (exclusive.os, "close")], ids=["write", "close"])
-def test_a_full_disk_stops_the_start_of_new_work_and_loses_nothing(
-    engine_here: str, server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module, call: str
-):
-    urls = [server.url(f"/file/{n}") for n in range(100)]
-    options = {"engine": engine_here, "jobs": 4, "retry_delay": 0.01}
-    real, done = getattr(module, call), 0
-
-    def filling(fd: int, *rest: object) -> object:
-        """The call, until ten files are written."""
-        nonlocal done
-        if ".part" in _path_of(fd):
-            done += 1
-            if done > 10:
-                if call == "close":
-                    real(fd)
-                return full()
-        return real(fd, *rest)
-
-    heard = Heard()
-    with monkeypatch.context() as patch:
-        patch.setattr(module, call, filling)
-        summary = pdl.download_all(urls, tmp_path, progress=heard, **options)
-    assert (summary.stopped, summary.exit_code) == ("disk-full", 5)
-    assert summary.failed_by_kind == {"disk": summary.failed}
-    assert 1 <= summary.failed <= 4
-    assert summary.done + summary.failed + summary.left == summary.read
-    assert len(heard.notices) == 1
-    assert "full" in heard.notices[0]
-    assert all(failure.kind is Kind.DISK for failure in summary.failures)
-    for path in tmp_path.iterdir():
-        if path.name != ".pdl":
-            assert path.read_bytes() == server.content(f"/file/{path.name}")
-    again = pdl.download_all(urls, tmp_path, **options)
-    assert (again.done + again.skipped, again.left, again.exit_code) == (len(urls), 0, 0)
-    assert not list((tmp_path / ".pdl" / "parts").iterdir())
-
-
-def _path_of(fd: int) -> str:
-    try:
-        return os.readlink(f"/proc/self/fd/{fd}")
-    except OSError:
-        return ""
-
-
-def test_a_destination_that_can_no_longer_be_written_ends_the_run_with_one_message(
-    engine_here: str, server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    def refused(*_: object) -> object:
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-
-    urls = [server.url(f"/file/{n}") for n in range(50)]
-    downloads = pdl.iter_downloads(urls, tmp_path / "dest", engine=engine_here, jobs=4)
-    monkeypatch.setattr(part, "create", refused)
-    monkeypatch.setattr(os, "access", lambda *_, **__: False)
-    with pytest.raises(pdl.DestinationError, match="cannot be written any more"):
-        list(downloads)
-    assert downloads.summary.left > 0
+def test_a_disk_that_really_is_full(engine_name, server: FaultServer, small_disk: Path, tmp_path: Path):
+    targets = ["/file/small", *(f"/file/{name}?size=400000" for name in "abcd")]
+    (tmp_path / "list.txt").write_text(urls(server, targets))
+    command = (tmp_path / "list.txt", "-d", small_disk, "-e", engine_name)
+    full = run_pdl(*command)
+    assert full.returncode == 5
+    assert full.stderr.count(f"the disk of {str(small_disk)!r} is full") == 1
+    assert len(full.stderr.splitlines()) == 3
+    assert account_in(full.stderr).balances
+    assert files_in(small_disk).items() <= expected(server, targets).items()
+    subprocess.run(["mount", "-o", "remount,size=50m", small_disk], check=True)
+    enough = run_pdl(*command)
+    assert enough.returncode == 0, enough.stderr
+    assert files_in(small_disk) == expected(server, targets)
+    assert parts_in(small_disk) == []
