@@ -1,6 +1,6 @@
 """Intake: what is decided when an entry is read: its row, its path, whether it is a repeat or is there already.
 
-Memory stays the same however long the list is, but for two filters of about 2 bytes an entry each. An entry whose
+Memory stays the same however long the list is, but for two filters of 2 to 5 bytes an entry each. An entry whose
 identity the one has never seen is new; a path that the other may have seen gets a hash. Neither needs a look-up;
 only what may be a repeat is looked up.
 
@@ -131,6 +131,9 @@ class Intake:
         if ended is None:
             self._batch.readmitted.append(known.row)
             return Admitted(known.row, entry, known.path)
+        if ended.reason == "done":  # nothing else is new, and most of what is run again is this
+            self._batch.confirmed.append(known.row)
+            return ended
         return self._end(ended)
 
     # -- entries by themselves
@@ -294,6 +297,7 @@ class _Batch:
     met: set[int] = field(default_factory=set)  # rows of earlier runs
     likely: dict[int, Known] = field(default_factory=dict)  # what the ledger found, by identity
     readmitted: list[int] = field(default_factory=list)
+    confirmed: list[int] = field(default_factory=list)  # skipped, because they are done
     ended: list[Result] = field(default_factory=list)
 
     def append(self, mark: int, url: str, name: str | None, path: str | None) -> int:
@@ -315,5 +319,7 @@ class _Batch:
         ledger.identities.add(self.fresh)
         if self.readmitted:
             ledger.readmit(self.readmitted)
+        if self.confirmed:
+            ledger.confirm(self.confirmed)
         if self.ended:
             ledger.record(*self.ended)

@@ -498,6 +498,18 @@ def test_a_shuffled_list_keeps_rows_and_names(dest, batch, small_stages):
 
 
 @pytest.mark.parametrize("batch", [1, 7, 1000])
+def test_identities_that_begin_alike_are_told_apart(dest, batch, small_stages, monkeypatch):
+    monkeypatch.setattr(
+        "pdl.intake.identities", lambda entries: [mark & 0xFFFFFFFF | 7 << 32 for mark in identities(entries)]
+    )
+    urls = [f"http://h/{number}" for number in range(200)]
+    with run(dest) as job:
+        assert {what for _, what, _ in told(job.admit(*urls, batch=batch))} == {"admitted"}
+        repeats = job.admit(*urls[::3], batch=batch)
+    assert [(each.reason, each.path) for each in repeats] == [("duplicate", url[9:]) for url in urls[::3]]
+
+
+@pytest.mark.parametrize("batch", [1, 7, 1000])
 def test_another_list_shares_what_both_name(dest, batch):
     with run(dest) as job:
         job.fetch(*(f"http://h/{number}/image.jpg" for number in range(100)))

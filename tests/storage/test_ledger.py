@@ -197,6 +197,22 @@ def test_a_readmitted_entry_is_left_again_under_its_path(dest):
     ledger.close()
 
 
+def test_a_confirmed_entry_is_skipped_as_done_and_keeps_the_rest(dest):
+    ledger = Ledger(str(dest))
+    append(ledger, 120)
+    done = [Result(index=row, status="done", url="", path=f"{row}", size=row, attempts=2) for row in range(1, 121)]
+    ledger.record(*done)
+    ledger.close()
+    ledger = Ledger(str(dest))
+    ledger.confirm(range(1, 120))
+    *confirmed, other = ledger.known(1, 120)
+    assert all((each.status, each.reason, each.run) == ("skipped", "done", 2) for each in confirmed)
+    assert [each.finished_size for each in confirmed] == list(range(1, 120))
+    assert (other.status, other.run) == ("done", 1)
+    ledger.close()
+    assert seen_by_others(dest, "SELECT attempts FROM entry WHERE row = 119") == [(2,)]
+
+
 def test_failures_are_this_run_s_and_outlive_it(dest):
     ledger = Ledger(str(dest))
     append(ledger, 1300)
