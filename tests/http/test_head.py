@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pdl.errors import Kind
+from pdl.http import head as module
 from pdl.http.fault import TransferError
 from pdl.http.head import (
     MAX_FIELDS,
@@ -331,6 +333,37 @@ def test_any_bytes_give_a_head_or_nothing_or_a_transfer_error(raw: bytes, begun:
         assert 200 <= head.status <= 599
         assert head.content_length is None or not head.chunked
         assert not any(c in value for _, value in head.fields for c in "\r\n\0")
+
+
+LINES = st.lists(
+    st.builds(
+        bytes.join,
+        st.just(b""),
+        st.tuples(
+            st.sampled_from([b"A", b"x-y", b" ", b"\t", b"", b"\xe4", b"A ", b":"]),
+            st.sampled_from([b":", b": ", b":\t ", b"", b"::"]),
+            st.sampled_from(
+                [b"", b"v", b"v w", b"v:w", b"v ", b"\t", b"\x85", b"\xa0v", b"v\0", b"v\r", b"\x0bv", b"5"]
+            ),
+            st.sampled_from([b"\r\n", b"\n", b" \r\n", b"\r\r\n"]),
+        ),
+    ).filter(lambda line: line.strip(b"\r\n") or b"\r\r" in line),
+    max_size=6,
+)
+
+
+@given(LINES)
+def test_fields_that_are_parsed_in_one_go_are_those_of_line_by_line(lines: list[bytes]):
+    def outcome() -> object:
+        try:
+            return module._fields(lines)
+        except TransferError as fault:
+            return str(fault)
+
+    with pytest.MonkeyPatch.context() as patch:
+        in_one_go = outcome()
+        patch.setattr(module, "_PLAIN_FIELDS", re.compile("(?!)"))  # finds nothing
+        assert in_one_go == outcome()
 
 
 @given(

@@ -614,6 +614,11 @@ def test_a_size_that_differs_from_the_lists_fails(said: int, response: ResponseH
     assert (outcome.kind, part.content, outcome.partial) == (Kind.DIGEST, None, None)
 
 
+@pytest.mark.parametrize("response", [head(content_length=10), head(), head(transfer_encoding="chunked")])
+def test_a_file_of_the_lists_size_is_done(response: ResponseHead):
+    assert judged(response, CONTENT[:4], CONTENT[4:], size=10)[0] is Verdict.DONE
+
+
 def test_a_body_without_end_stops_at_the_lists_size():
     running = transfer(size=1000)
     running.on_head(head())
