@@ -138,6 +138,7 @@ def test_an_address_is_its_own_answer_at_once(resolver: Resolver, names: NameSer
     ("error", "transient"),
     [
         (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), False),
+        (socket.gaierror(getattr(socket, "EAI_NODATA", socket.EAI_NONAME), "No address"), False),
         (socket.gaierror(socket.EAI_AGAIN, "Temporary failure"), True),
         (socket.gaierror(socket.EAI_FAIL, "Non-recoverable failure"), True),
         (OSError(24, "Too many open files"), True),
@@ -155,7 +156,8 @@ def test_a_failure_says_whether_asking_again_may_help(
 
 def test_a_name_without_any_address_is_a_failure(resolver: Resolver, names: NameServer):
     names.answers["empty"] = []
-    assert str(failed(resolver.lookup("empty"))) == "cannot resolve empty: it has no address"
+    found = failed(resolver.lookup("empty"))
+    assert (str(found), found.transient) == ("cannot resolve empty: it has no address", False)
 
 
 def test_a_label_that_is_too_long_for_dns_is_a_failure_of_that_name_alone():
@@ -233,6 +235,7 @@ def test_names_that_are_still_waited_for_are_not_forgotten(
 def test_a_name_that_hangs_holds_no_other(resolver: Resolver, names: NameServer):
     hanging = resolver.lookup("hangs")
     assert answered(resolver.lookup("h"))
+    assert all(thread.daemon for thread in workers())  # nor does it hold the end of the program
     assert not hanging.done
     assert not hanging.wait(0)
 
@@ -281,12 +284,13 @@ def test_one_after_another_needs_few_threads(resolver: Resolver):
 def test_threads_end_when_there_has_been_nothing_to_do_for_a_while(
     resolver: Resolver, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(module, "_IDLE", 0.01)
-    answered(resolver.lookup("h"))
-    for thread in workers():
-        thread.join(PATIENCE)
-    assert not workers()
-    assert answered(resolver.lookup("other"))  # and others begin when there is
+    for name, value in (("_IDLE", 0.01), ("WORKERS", 1)):
+        monkeypatch.setattr(module, name, value)
+    for n in range(5):  # others begin when there is
+        answered(resolver.lookup(f"h{n}"))
+        for thread in workers():
+            thread.join(PATIENCE)
+        assert not workers()
 
 
 # the end
