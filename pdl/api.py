@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from os import PathLike
 from types import TracebackType
 from typing import Any
 
-from .errors import SourceError
+from .errors import SettingsError, SourceError
 from .model import Download, Engine, Result
 from .progress import Reporter
 from .run import Run
@@ -23,18 +24,28 @@ class Downloads:
     """The results of a run as they come: an iterator, and a context manager that ends the run.
 
     It may be advanced from different threads, one at a time. Leaving the `with` block, or `close()`, stops what is
-    under way within two seconds and keeps its part files; a loop that is left by `break` alone does not.
+    under way within two seconds and keeps its part files; a loop that is left by `break` alone does not. `close()`
+    may be called while another thread advances it, which then comes to its end.
     """
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._results = run.results()
+        self._turn = threading.Lock()
+        self._advancing: int | None = None  # the thread that is inside the run
 
     def __iter__(self) -> Iterator[Result]:
         return self
 
     def __next__(self) -> Result:
-        return next(self._results)
+        if not self._turn.acquire(blocking=False):
+            raise RuntimeError("these downloads are being advanced or closed by somebody else right now")
+        self._advancing = threading.get_ident()
+        try:
+            return next(self._results)
+        finally:
+            self._advancing = None
+            self._turn.release()
 
     def __enter__(self) -> Downloads:  # noqa: PYI034 - Self needs Python 3.11, and nothing derives from it
         return self
@@ -45,9 +56,25 @@ class Downloads:
         self.close()
 
     def close(self) -> None:
-        """Stop the run; again does nothing."""
-        self._run.close()
-        self._results.close()  # type: ignore[attr-defined]  # it is a generator
+        """Stop the run; again does nothing.
+
+        Called from within the run (by a reporter, or another greenlet of its thread) it only asks for the end.
+
+        Raises:
+            DestinationError, OSError: what had come could not be written down at the end.
+        """
+        self._run.stop()
+        if self._advancing == threading.get_ident():
+            return
+        with self._turn:
+            self._run.close()
+            self._results.close()  # type: ignore[attr-defined]  # it is a generator
+            self._run.raise_for_losses()
+
+    def __del__(self) -> None:
+        # a generator that was never advanced does not run its own end
+        if getattr(self, "_turn", None) is not None and not self._turn.locked():
+            self._run.close()
 
     @property
     def summary(self) -> Summary:
@@ -93,9 +120,11 @@ def iter_downloads(
 def _reporter(progress: bool | Reporter) -> Reporter:
     from .progress import Silent, reporter_for  # noqa: PLC0415 - drawing is for those who ask for it
 
-    if progress is True:
-        return reporter_for()
-    return Silent() if progress is False else progress
+    if isinstance(progress, bool):
+        return reporter_for() if progress else Silent()
+    if not (callable(getattr(progress, "on", None)) and callable(getattr(progress, "close", None))):
+        raise SettingsError(f"progress is True, False or a reporter, not {progress!r}")
+    return progress
 
 
 def download_all(

@@ -10,7 +10,7 @@ In a later run, entries are first held against the ledger row by row: the same l
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from operator import not_
@@ -66,6 +66,10 @@ class Intake:
         self._in_step = True  # the list has been that of the ledger, from the first row on
         self._found_last = 0  # the row of an earlier run that was looked up last
         self._batch = _Batch(0)
+
+    def set_check(self, check: Callable[[], None]) -> None:
+        """Have something called now and then while files are read, which ends that by raising."""
+        self._disk.check = check
 
     def admit(self, entries: Sequence[Entry]) -> list[Result | Admitted]:
         """Decide on the next entries, and write that down.
@@ -241,7 +245,7 @@ def _malformed(row: int, entry: Entry) -> Result:
         kind=entry.kind,
         message=entry.message,
         where=entry.where,
-        line=entry.line,
+        line=entry.raw or f"# {entry.line}",
     )
 
 

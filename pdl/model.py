@@ -60,6 +60,8 @@ class Malformed:
     message: str
     line: str  # printable: control characters are escaped, userinfo is masked, over-long lines are cut
     where: str = ""
+    raw: str = field(default="", repr=False, compare=False)
+    """The line as it stood, for a list of failures; empty if it cannot stand in one."""
 
 
 Entry = Download | Malformed

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, count
 
 from .model import Download
@@ -133,6 +134,8 @@ class Disk:
 
     def __init__(self, dest: str, ignored: frozenset[str]) -> None:
         self._prefix = os.path.join(os.path.abspath(dest), "")
+        self.check: Callable[[], None] = lambda: None
+        """Called now and then while a file is read; ends it by raising."""
         try:
             with os.scandir(dest) as found:
                 # what was empty holds only what this run has given away, and paths are given once
@@ -150,6 +153,8 @@ class Disk:
             return None
         except OSError as error:
             return error
+        except UnicodeEncodeError:
+            return OSError(errno.EILSEQ, "names cannot have all of its characters here; a UTF-8 locale helps")
 
     def difference(self, download: Download, path: str, found: os.stat_result) -> str:
         """What a regular file has that the list says otherwise, in words; empty if nothing."""
@@ -169,6 +174,7 @@ class Disk:
         with os.fdopen(os.open(self._prefix + path, flags), "rb", buffering=0) as file:
             while data := file.read(1 << 20):
                 digest.update(data)
+                self.check()
         return digest.hexdigest()
 
 

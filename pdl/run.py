@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 
 from . import engines
@@ -62,6 +62,7 @@ class Run:
         self._untold: list[Result] = []  # what reporter and caller have yet to be told
         self._started = time.monotonic()
         self._deadline = math.inf if settings.deadline is None else self._started + settings.deadline
+        self._losses: list[Exception] = []
         self._read_whole = False
         self._fault: BaseException | None = None  # what ended the source; raised when all before it has ended
         self._stop: Stop | None = None
@@ -82,6 +83,7 @@ class Run:
             self._intake = Intake(
                 self._ledger, naming, settings.dest, overwrite=settings.overwrite, reserved=self._reserved()
             )
+            self._intake.set_check(self.check_interruption)
             self._publisher = Publisher(settings.dest, overwrite=settings.overwrite)
             undo.callback(self._publisher.close)
             self._failed = FailedList(settings.failed, self._source_paths) if settings.failed else None
@@ -126,11 +128,12 @@ class Run:
     def _over(self) -> bool:
         if self._stop is None and time.monotonic() >= self._deadline:
             self._stop = "deadline"
-        if self._stop == "deadline":
+            self._reporter.on(Notice(f"the deadline of {self._settings.deadline:g} s has come: the rest is left"))
+        if self._stop in ("deadline", "closed"):
             return True
         if self._stop is not None or isinstance(self._fault, DestinationError):
             return self._scheduler.active == 0
-        return self._source is None and self._scheduler.total == 0
+        return self._is_complete
 
     @property
     def _stopping(self) -> bool:
@@ -253,6 +256,8 @@ class Run:
         if outcome.kind is Kind.DISK:
             self._judge_disk(outcome)
         done = outcome.verdict is Verdict.DONE
+        if not done and not self._stopping:
+            self._drop_part(task)
         return Result(
             index=task.row,
             status="done" if done else "failed",
@@ -269,8 +274,15 @@ class Run:
             line=task.download.line,
         )
 
+    def _drop_part(self, task: Task) -> None:
+        """What a download that failed has left on disk serves nobody: only this run could continue it."""
+        with suppress(OSError):
+            os.unlink(self._scheduler.part(task.row))
+
     def _publish(self, task: Task, outcome: Outcome) -> Outcome:
         part = self._scheduler.part(task.row)
+        if task.row > self._ledger.committed:
+            self._ledger.flush()  # after a kill, no other URL may be given a name that has a file
         try:
             self._publisher.publish(part, task.path)
         except FileExistsError:
@@ -278,6 +290,9 @@ class Run:
             return Outcome(Verdict.FAILED, Kind.NAME, message, status=outcome.status)
         except (IsADirectoryError, NotADirectoryError) as error:
             message = f"{task.path} cannot be a file: {error.strerror}"
+            return Outcome(Verdict.FAILED, Kind.NAME, message, status=outcome.status)
+        except UnicodeEncodeError:
+            message = f"{task.path!a} has characters that names cannot have here; a UTF-8 locale helps"
             return Outcome(Verdict.FAILED, Kind.NAME, message, status=outcome.status)
         except OSError as error:
             message = f"cannot put {task.path} in its place: {error.strerror or error}"
@@ -363,17 +378,27 @@ class Run:
 
     # -- the end
 
+    def stop(self) -> None:
+        """Have the loop end at its next turn; may be called from anywhere."""
+        if self._stop is None and not self._is_complete:
+            self._stop = "closed"
+
+    @property
+    def _is_complete(self) -> bool:
+        return self._source is None and self._scheduler.total == 0
+
     def close(self) -> None:
         """Stop, keep part files, and write down everything that is known; again does nothing."""
         if self._closed:
             return
         self._closed = True
-        if self._stop is None and not (self._source is None and self._scheduler.total == 0):
-            self._stop = "closed"
+        self.stop()
         self._end_source()
         try:
-            self._engine.close()
-            for event in self._engine.wait(0):
+            with _collapse(self._settings):
+                self._engine.close()
+                events = self._engine.wait(0)
+            for event in events:
                 self._learn(event)
         finally:
             self._settle()
@@ -388,8 +413,15 @@ class Run:
             try:
                 step()
             except Exception as error:  # a reporter may be anybody's, and raise anything
+                self._losses.append(error)
                 if self._fault is None:
                     self._fault = error
+
+    def raise_for_losses(self) -> None:
+        """Raise what kept the last news from being written down or told, once."""
+        if self._losses:
+            losses, self._losses = self._losses, []
+            raise losses[0]
 
     def _close_failed(self) -> None:
         if self._failed is not None:

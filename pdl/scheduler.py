@@ -118,7 +118,7 @@ class Scheduler:
         self._routes = routes
         self._capacity = min(capacity, settings.jobs)
         self._per_host = settings.per_host or self._capacity
-        self._near = max(256, 4 * self._capacity)
+        self._near = min(max(256, 4 * self._capacity), FARTHEST)
         self.parts = parts
         self._deadline = deadline
         self._hosts: dict[str, _Host] = {}
@@ -142,7 +142,10 @@ class Scheduler:
     def room(self) -> int:
         """How many more downloads may be read: a bounded look-ahead, wider while capped hosts stand in the way."""
         starving = not self._ready and len(self._active) < self._capacity
-        return max(0, (FARTHEST if starving else self._near) - self.total)
+        if starving:
+            return max(0, FARTHEST - self.total)
+        room = self._near - self.total
+        return room if room >= self._near // 4 else 0  # many at once cost less than one by one
 
     @property
     def active(self) -> int:
@@ -252,7 +255,8 @@ class Scheduler:
         if outcome.verdict is Verdict.STOPPED:
             task.attempts -= 1
             task.from_the_start()
-            return self._again(task, now)
+            self._enqueue(task, first=True)
+            return None
         if outcome.verdict is Verdict.FAILED:
             return self._failed(task, outcome, host, now)
         return self._end(task, outcome, now)
@@ -318,8 +322,8 @@ class Scheduler:
 
     def _again(self, task: Task, now: float) -> Ended | None:
         """Ask again at once, before what has not been asked yet."""
-        limit = self._time_limit(task, now)
-        if limit == 0 and self._settings.max_time is not None:
+        started, longest = task.started, self._settings.max_time
+        if started is not None and longest is not None and now >= started + longest:
             message = "the time for this file is over (--max-time)"
             return self._end(task, Outcome(Verdict.FAILED, Kind.TIMEOUT, message), now)
         self._enqueue(task, first=True)

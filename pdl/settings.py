@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from ._version import __version__
@@ -61,9 +61,9 @@ class Settings:
     max_filesize: int | None = None
     max_redirects: int = 20
     deadline: float | None = None
-    headers: Headers = ()
+    headers: Headers = field(default=(), repr=False)  # may hold secrets, as a proxy's URL may
     user_agent: str = f"pdl/{__version__}"
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     cacert: str | None = None
     insecure: bool = False
     layout: Layout = "flat"
@@ -76,6 +76,9 @@ class Settings:
             object.__setattr__(self, name, _checked_path(name, getattr(self, name)))
         object.__setattr__(self, "headers", _checked_headers(self.headers))
         self._check_numbers()
+        for name in ("insecure", "overwrite"):
+            if not isinstance(getattr(self, name), bool):
+                raise SettingsError(f"{name} is True or False, not {getattr(self, name)!r}")
         if self.layout not in get_args(Layout):
             raise SettingsError(f"layout is one of {', '.join(get_args(Layout))}, not {self.layout!r}")
         agent = self.user_agent
@@ -89,8 +92,10 @@ class Settings:
             value = getattr(self, name)
             if value is None and name in _OPTIONAL:
                 continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= _MOST_WHOLE:
                 raise SettingsError(f"{name} takes a whole number from {least}, not {value!r}")
+        if self.jobs > MOST_JOBS:
+            raise SettingsError(f"jobs takes a whole number up to {MOST_JOBS}, not {self.jobs}")
         for name, least, exclusive in _LEAST_REAL:
             value = getattr(self, name)
             if value is None and name in _OPTIONAL:
@@ -106,6 +111,8 @@ class Settings:
                 raise SettingsError(f"{name} takes a number {bound}, not {value!r}")
 
 
+MOST_JOBS = 65_535
+_MOST_WHOLE = 2**63 - 1
 _LEAST_WHOLE = {"jobs": 1, "per_host": 1, "retries": 0, "max_filesize": 0, "max_redirects": 0}
 _LEAST_REAL = (
     ("retry_delay", 0, False),
@@ -155,7 +162,7 @@ def settings_from(options: dict[str, Any]) -> Settings:
     Raises:
         SettingsError: an unknown option, or a value that makes no sense.
     """
-    known = {f.name for f in fields(Settings)}
+    known = {each.name for each in fields(Settings)}
     for name in options:
         if name not in known:
             raise SettingsError(f"there is no option {name!r}; there are {', '.join(sorted(known))}")

@@ -26,6 +26,7 @@ _PLAIN = re.compile(
 _SUSPECT = re.compile(r"/\.\.?(?:[/?]|$)|%(?![0-9A-Fa-f]{2})|http://[^/]*:80/|https://[^/]*:443/|:\d{5}/")
 
 _SPLIT = re.compile(r"([^:/?#]*)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#.*)?", re.DOTALL)  # RFC 3986 appendix B
+_ANY_SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?/+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _NOT_IN_PATH = re.compile(rf"%(?![0-9A-Fa-f]{{2}})|[^{_UNRESERVED_AND_SUB}:@/%]")
 _NOT_IN_QUERY = re.compile(rf"%(?![0-9A-Fa-f]{{2}})|[^{_UNRESERVED_AND_SUB}:@/%?]")
@@ -216,6 +217,22 @@ def split(url: str) -> Parts:
 def origin(url: str) -> str:
     """Scheme and authority of a canonical URL: what credentials and user headers are bound to (RFC 6454)."""
     return url[: url.index("/", 8)]
+
+
+def concealed(text: str) -> str:
+    """A text that is no canonical URL, for people: what may be userinfo is taken out of each of its TAB fields.
+
+    Where a password has a slash or the like in it, nobody knows where it begins; it ends before the last `@`.
+    """
+    return "\t".join(map(_concealed_field, text.split("\t")))
+
+
+def _concealed_field(text: str) -> str:
+    before, at, after = text.rpartition("@")
+    if not at:
+        return text
+    scheme = _ANY_SCHEME.match(before)
+    return f"{scheme[0] if scheme else ''}***@{after}"
 
 
 def masked(text: str) -> str:

@@ -122,7 +122,9 @@ def test_new_entries_are_admitted_in_the_order_of_the_list(dest):
 
 
 def test_a_malformed_line_fails_with_its_place_and_stops_nothing(dest):
-    bad = Malformed(Kind.BLOCKED, "only http and https are fetched, not ftp", "ftp://h/x", "list.txt:2")
+    bad = Malformed(
+        Kind.BLOCKED, "only http and https are fetched, not ftp", "ftp://h/x", "list.txt:2", raw="ftp://h/x"
+    )
     with run(dest) as job:
         first, failed, last = job.admit("http://h/a", bad, "http://h/b")
         failures = job.ledger.failures()

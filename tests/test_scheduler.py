@@ -794,9 +794,9 @@ def test_a_bounded_number_is_read_ahead():
         world.add(f"http://h/{added}")
         added += 1
         world.start()
-    assert added == 256
+    assert added == 193  # less than a quarter of 256 is free, and is not filled one by one
     world.end(next(_active(world)), DONE)
-    assert world.scheduler.room == 1
+    assert world.scheduler.room == 64
 
 
 def test_many_jobs_are_read_further_ahead():

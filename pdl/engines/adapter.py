@@ -18,7 +18,7 @@ from pdl.settings import Settings
 
 from .pools import POOL_CLASSES, RiddenPool, Ride
 from .sockets import Sockets
-from .tls import tls_context
+from .tls import is_ca_given, tls_context
 
 _ORIGINS = 256
 """Origins whose idle connections are kept."""
@@ -55,6 +55,8 @@ class StrictAdapter(HTTPAdapter):
         self._lock = threading.Lock()
         self._managers: dict[str | None, PoolManager] = {}
         self.resolver = resolver
+        if is_ca_given(settings):  # what is wrong with it should be known before anything starts
+            self._tls = tls_context(sockets.ssl_context(), settings)
         super().__init__(pool_connections=_ORIGINS)
 
     def init_poolmanager(self, *_: Any, **__: Any) -> None:

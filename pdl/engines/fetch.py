@@ -28,6 +28,8 @@ PIECE = 256 * 1024
 """Bytes read from a connection at once, at the most."""
 DRAINED = 64 * 1024
 """Bytes of an unwanted body that are read for the sake of the connection; a larger body costs the connection."""
+DRAINING = 0.2
+"""Seconds that it may take."""
 NAP = 0.02
 """Seconds between two looks at a name that is being resolved."""
 NEWS_EVERY = 0.1
@@ -103,7 +105,7 @@ class Driver:
             transfer.on_error(TransferError(Kind.RESET, f"the connection broke: {error}"))
         finally:
             if raw is not None:
-                _let_go(raw, drain=transfer.outcome is not None and not transfer.outcome.opened)
+                _let_go(raw, leash, drain=transfer.outcome is not None and not transfer.outcome.opened)
 
     def _resolve(self, attempt: Attempt, leash: Leash) -> Iterator[None]:
         """Wait for the name's addresses, so that the connection finds them at hand."""
@@ -145,11 +147,12 @@ def _head(response: requests.Response) -> ResponseHead:
     return response_head("1.1", response.status_code, response.reason or "", fields)
 
 
-def _let_go(raw: Any, *, drain: bool) -> None:
+def _let_go(raw: Any, leash: Leash, *, drain: bool) -> None:
     """Give the connection back: after its body, or a short unwanted one; else close it."""
     try:
         length = raw.length_remaining
         if drain and (length is None or length <= DRAINED):
+            leash.clock.hurry(DRAINING)
             left = DRAINED
             while left > 0 and (data := raw.read1(left, decode_content=False)):
                 left -= len(data)

@@ -14,12 +14,13 @@ import gevent.select
 import gevent.socket
 import gevent.ssl
 
+from pdl.errors import EngineError
 from pdl.model import Attempt, Event, Finished, Outcome, Verdict
 from pdl.resolver import Lookup
 from pdl.settings import Settings
 
 from .fetch import Driver
-from .leash import Leash, Stopped
+from .leash import CLOSED, Leash, Stopped
 from .mailbox import Mailbox
 from .sockets import SLICE, Sockets
 from .stopwatch import Stopwatch
@@ -81,6 +82,7 @@ class GeventEngine:
         self._settings = settings
         self._watch = Stopwatch()
         self._judged = 0.0
+        self._closed = False
         self._leashes: dict[int, Leash] = {}
         self._settle()
 
@@ -106,6 +108,8 @@ class GeventEngine:
         self._stop_the_rest()
 
     def start(self, attempt: Attempt) -> None:
+        if self._closed:
+            raise EngineError(CLOSED)
         if gevent.get_hub() is not self._hub:
             self._move()
         leash = self._leashes[attempt.id] = self._driver.leash(attempt)
@@ -136,6 +140,7 @@ class GeventEngine:
                 leash.judge()
 
     def close(self) -> None:
+        self._closed = True
         if gevent.get_hub() is not self._hub:
             self._move()
         for leash in self._leashes.values():

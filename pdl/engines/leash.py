@@ -8,6 +8,8 @@ import socket
 from pdl.http.clock import TransferClock
 from pdl.http.fault import TransferError
 
+CLOSED = "the engine was closed, and serves no further run; make a new one"
+
 
 class Leash:
     """Cuts an attempt off from another thread or greenlet, wherever it blocks."""

@@ -98,6 +98,8 @@ class StrictResponse(http.client.HTTPResponse):
             try:
                 line = self.fp.readline(MAX_LINE + 1)
             except TransferError as fault:
+                if fault.kind is Kind.RESET and not parser.started:
+                    raise EmptyReplyError from None
                 if fault.kind is Kind.TRUNCATED:
                     raise TransferError(Kind.RESET, fault.message) from None
                 raise

@@ -11,7 +11,7 @@ from pdl.model import Attempt, Event, Finished
 from pdl.settings import Settings
 
 from .fetch import Driver
-from .leash import Leash, Stopped
+from .leash import CLOSED, Leash, Stopped
 from .stopwatch import Stopwatch
 
 
@@ -30,8 +30,11 @@ class SequentialEngine:
         self._steps: Iterator[Event | None] | None = None
         self._leash: Leash | None = None
         self._events: deque[Event] = deque()
+        self._closed = False
 
     def start(self, attempt: Attempt) -> None:
+        if self._closed:
+            raise EngineError(CLOSED)
         if self._steps is not None:
             raise EngineError("the sequential engine carries one attempt at a time")
         self._leash = self._driver.leash(attempt)
@@ -62,6 +65,7 @@ class SequentialEngine:
         return events
 
     def close(self) -> None:
+        self._closed = True
         if self._steps is not None and self._leash is not None:
             self._leash.cut(Stopped())
             with self._watch:

@@ -6,11 +6,12 @@ import queue
 import threading
 import time
 
+from pdl.errors import EngineError
 from pdl.model import Attempt, Event, Finished, Outcome, Verdict
 from pdl.settings import Settings
 
 from .fetch import Driver
-from .leash import Leash, Stopped
+from .leash import CLOSED, Leash, Stopped
 from .mailbox import Mailbox
 
 CLOSING = 1.5
@@ -29,14 +30,25 @@ class ThreadsEngine:
         self._leashes: dict[int, Leash] = {}
         self._threads: list[threading.Thread] = []
         self._judged = time.monotonic()
+        self._closed = False
 
     def start(self, attempt: Attempt) -> None:
+        if self._closed:
+            raise EngineError(CLOSED)
         self._leashes[attempt.id] = self._driver.leash(attempt)
         if len(self._leashes) > len(self._threads):
-            thread = threading.Thread(target=self._work, name="pdl-threads", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            self._add_thread()
         self._tasks.put(attempt)
+
+    def _add_thread(self) -> None:
+        thread = threading.Thread(target=self._work, name="pdl-threads", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system gives no more; those that run take over, if there are any
+            if not self._threads:
+                raise
+        else:
+            self._threads.append(thread)
 
     def wait(self, timeout: float) -> list[Event]:
         events = self._mailbox.take(timeout)
@@ -64,6 +76,7 @@ class ThreadsEngine:
                     self._mailbox.put(event)
 
     def close(self) -> None:
+        self._closed = True
         for leash in self._leashes.values():
             leash.cut(Stopped())
         for _ in self._threads:

@@ -7,8 +7,13 @@ import ssl
 from typing import Any
 
 from pdl.errors import SettingsError
-from pdl.http.routes import ca_location
+from pdl.http.routes import ca_location, given_ca_location
 from pdl.settings import Settings
+
+
+def is_ca_given(settings: Settings) -> bool:
+    """Whether the user says which CA certificates to trust."""
+    return not settings.insecure and given_ca_location(settings) is not None
 
 
 def tls_context(base: type[ssl.SSLContext], settings: Settings) -> ssl.SSLContext:

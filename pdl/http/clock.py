@@ -57,6 +57,11 @@ class TransferClock:
             self._samples.append((now, self._received))
         self.check()
 
+    def hurry(self, seconds: float) -> None:
+        """What is left to do is not worth more than so many seconds."""
+        until = self._now() + seconds
+        self._end = until if self._end is None else min(self._end, until)
+
     def remaining(self) -> float:
         """Seconds until the attempt is over its limits if nothing more comes, as what is waited for takes them."""
         if self._connect_until is not None:

@@ -58,7 +58,7 @@ def _checked(proxy: str | None) -> str | None:
     try:
         urls.canonical(proxy)
     except urls.UrlError:
-        shown = urls.masked(proxy)
+        shown = urls.concealed(proxy)
         raise SettingsError(f"the proxy {shown!r} is not an http:// or https:// URL with a host") from None
     scheme, colon, rest = proxy.strip().partition(":")
     return scheme.lower() + colon + rest
@@ -82,8 +82,8 @@ def _exempts(entry: str, host: str, port: int) -> bool:
         return bool(name) and (host == name or host.endswith("." + name))
 
 
-def ca_location(settings: Settings, environment: Mapping[str, str] = os.environ) -> str:
-    """File or folder of the CA certificates to trust: the option, the usual variables, else certifi's.
+def given_ca_location(settings: Settings, environment: Mapping[str, str] = os.environ) -> str | None:
+    """File or folder of the CA certificates that the option or one of the usual variables names.
 
     Raises:
         SettingsError: nothing is there.
@@ -96,6 +96,17 @@ def ca_location(settings: Settings, environment: Mapping[str, str] = os.environ)
             if not os.path.exists(place):
                 raise SettingsError(f"{name} names {place!r}, which does not exist")
             return place
+    return None
+
+
+def ca_location(settings: Settings, environment: Mapping[str, str] = os.environ) -> str:
+    """File or folder of the CA certificates to trust: the given one, else certifi's.
+
+    Raises:
+        SettingsError: nothing is where it should be.
+    """
+    if (place := given_ca_location(settings, environment)) is not None:
+        return place
     import certifi  # noqa: PLC0415 - only https needs it
 
     return certifi.where()

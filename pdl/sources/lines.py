@@ -8,10 +8,11 @@ Blank lines and lines that begin with `#` are no entries.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from pdl.errors import Kind
 from pdl.model import Digest, Download, Entry, Malformed
-from pdl.url import UrlError, canonical, masked
+from pdl.url import UrlError, canonical, concealed
 
 LONGEST = 65_536
 """Bytes of the longest line that is read, without its end."""
@@ -26,6 +27,7 @@ _ESCAPED = 1000  # characters that are made printable; of them, userinfo may tak
 _NAMED = frozenset({"name", "size", *DIGEST_LENGTHS})
 _UNPRINTABLE_IN_FIELD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _CUT_AUTHORITY = re.compile(r"(?<=://)[^/?#]*\Z")  # of which nobody can tell whether it is userinfo
+_SPLITS = re.compile(r"[\n\r\ud800-\udfff]")  # what an item from Python may hold, and a line of a file may not
 _HEXADECIMAL = re.compile(r"[0-9a-f]*")
 
 
@@ -47,7 +49,8 @@ def entry_of_bytes(raw: bytes, where: str) -> Entry | None:
     try:
         text = raw.decode()
     except UnicodeDecodeError:
-        return malformed("the line is not UTF-8", _readable(raw), where)
+        whole = raw.decode("utf-8", "surrogateescape")
+        return replace(malformed("the line is not UTF-8", _readable(raw), where), raw=whole)
     return entry_of(text, where)
 
 
@@ -71,7 +74,9 @@ def entry_of(text: str, where: str) -> Entry | None:
     except UrlError as error:
         if text[0] == "\ufeff":  # a byte order mark; where files were joined it stands at any line
             return entry_of(text.lstrip("\ufeff"), where)
-        return malformed(error.message, text, where, error.kind) if text.strip(" \t") else None
+        if not text.strip(" \t"):
+            return None
+        return replace(malformed(error.message, text, where, error.kind), raw="" if _SPLITS.search(text) else text)
     if credentials is None:
         return Download(url, line=text, where=where)
     return Download(url, credentials=((url, credentials),), line=text, where=where)
@@ -84,13 +89,11 @@ def malformed(message: str, line: str, where: str, kind: Kind = Kind.INPUT) -> M
 
 def printable(text: str) -> str:
     """A text for people: escaped, without userinfo, and cut."""
-    shown = text
-    if len(text) > _ESCAPED:
-        shown = _CUT_AUTHORITY.sub("", text[:_ESCAPED]) + "..."
+    shown = concealed(text)
+    if len(shown) > _ESCAPED:
+        shown = _CUT_AUTHORITY.sub("", shown[:_ESCAPED]) + "..."
     if not shown.isprintable():
         shown = "".join(char if char.isprintable() else _escaped(char) for char in shown)
-    # a password may have spaces in it, where `masked` sees the end of the URL
-    shown = masked(shown.replace(" ", "\0")).replace("\0", " ")
     return shown if len(shown) <= SHOWN else shown[: SHOWN - 3] + "..."
 
 

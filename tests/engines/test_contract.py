@@ -12,7 +12,7 @@ from carrying import attempts_for, carry, engine_of, fetch_one, outcomes
 from faultserver import FaultServer
 
 from pdl import engines
-from pdl.errors import Kind
+from pdl.errors import EngineError, Kind
 from pdl.model import Advanced, Attempt, Digest, Finished, Responded, Verdict
 from pdl.settings import Settings
 
@@ -284,6 +284,28 @@ def test_a_hanging_name_times_out_and_holds_nobody_else(
 def test_a_finished_job_leaves_nothing(engine_name, server: FaultServer, tmp_path: Path, nothing_left):
     with engine_of(engine_name) as engine:
         carry(engine, attempts_for([server.url(f"/file/{n}") for n in range(30)], tmp_path))
+
+
+def test_a_closed_engine_takes_no_further_attempt(engine_name, tmp_path: Path):
+    with engine_of(engine_name) as engine:
+        engine.close()
+        with pytest.raises(EngineError, match="make a new one"):
+            engine.start(attempts_for(["http://127.0.0.1/"], tmp_path)[0])
+
+
+def test_a_reply_that_is_not_wanted_is_not_waited_for(engine_name, server: FaultServer, tmp_path: Path):
+    """The body of the 404 stalls; the time-out would make it TIMEOUT or take five seconds a piece."""
+    targets = [f"/stall/in-body/{n}?size=5000" for n in range(3)]
+    with engine_of(engine_name, max_filesize=10) as engine:
+        found = outcomes(carry(engine, attempts_for([server.url(target) for target in targets], tmp_path)))
+    assert {outcome.kind for outcome in found.values()} == {Kind.TOO_LARGE}
+
+
+def test_a_reset_of_a_connection_used_again_costs_nothing(engine_name, server: FaultServer, tmp_path: Path):
+    with engine_of(engine_name, jobs=1) as engine:
+        first = fetch_one(engine, server.url("/file/first"), tmp_path)
+        second = fetch_one(engine, server.url("/reset/before-head?times=1"), tmp_path)
+    assert (first.verdict, second.verdict) == (Verdict.DONE, Verdict.DONE)
 
 
 # line 8: the same requests on the wire
