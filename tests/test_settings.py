@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pdl import __version__
 from pdl.errors import PdlError, SettingsError
-from pdl.settings import FORBIDDEN_HEADERS, Settings, settings_from
+from pdl.settings import FORBIDDEN_HEADERS, MOST_JOBS, Settings, settings_from
 
 
 def refused(**options: object) -> str:
@@ -32,6 +32,11 @@ def test_settings_survive_pickling_and_cannot_be_changed():
     assert pickle.loads(pickle.dumps(settings)) == settings
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.jobs = 3
+
+
+def test_settings_show_no_secrets():
+    shown = repr(Settings(headers={"Authorization": "Bearer sEcReT"}, proxy="http://u:sEcReT@proxy"))
+    assert "sEcReT" not in shown
 
 
 def test_an_unknown_option_is_named_with_those_that_there_are():
@@ -59,6 +64,13 @@ def test_a_whole_number_has_a_least_value(name: str, least: int):
 @pytest.mark.parametrize("value", [1.0, "3", True, False, float("nan"), [], b"1"])
 def test_a_whole_number_is_nothing_else(name: str, value: object):
     assert refused(**{name: value}).startswith(f"{name} takes a whole number from")
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_whole_number_has_an_end(name: str):
+    most = MOST_JOBS if name == "jobs" else 2**63 - 1
+    assert getattr(Settings(**{name: most}), name) == most
+    assert refused(**{name: most + 1}).startswith(f"{name} takes a whole number ")
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -93,6 +105,13 @@ def test_only_some_numbers_may_be_left_open(name: str):
 
 
 # words
+
+
+@pytest.mark.parametrize("name", ["insecure", "overwrite"])
+@pytest.mark.parametrize("value", ["no", 0, None, 1.0])
+def test_a_switch_is_on_or_off(name: str, value: object):
+    assert getattr(Settings(**{name: True}), name) is True
+    assert refused(**{name: value}) == f"{name} is True or False, not {value!r}"
 
 
 @pytest.mark.parametrize("layout", ["flat", "tree", "hash"])

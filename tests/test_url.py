@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pdl import url as urls
 from pdl.errors import Kind
-from pdl.url import Canonical, UrlError, canonical, masked, origin, remove_dot_segments, resolve, split
+from pdl.url import Canonical, UrlError, canonical, concealed, masked, origin, remove_dot_segments, resolve, split
 
 ON_THE_WIRE = re.compile(
     r"https?://[a-z0-9._-]+(?::\d+)?/[!$%&'()*+,;=:@/?A-Za-z0-9._~-]*|https?://\[[0-9a-f:.]+\].*"
@@ -353,6 +353,18 @@ def test_the_origin_is_scheme_and_authority(start: str):
 )  # fmt: skip
 def test_userinfo_is_masked_wherever_it_stands(text: str, expected: str):
     assert masked(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("http://u:p@h/", "http://***@h/"), ("http://u:p/q?r#s@h/", "http://***@h/"), ("u:p@h", "***@h"),
+        ("h/x", "h/x"), ("//u:p@h/a b", "//***@h/a b"), ("http:/u:p@h", "http:/***@h"), ("a b@c@d", "***@d"),
+        ("", ""), ("http://u:p@h/\tname=x\thttp://v:q@m/", "http://***@h/\tname=x\thttp://***@m/"),
+    ],
+)  # fmt: skip
+def test_of_what_is_no_url_all_that_may_be_userinfo_is_concealed(text: str, expected: str):
+    assert concealed(text) == expected
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="/?# \t\n@", exclude_categories=["Zs", "Cc", "Zl", "Zp"])))

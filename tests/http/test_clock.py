@@ -176,6 +176,15 @@ def test_the_time_for_the_file_ends_a_connection_attempt_as_well(time: Time):
     assert "--max-time" in fault(connecting.check)
 
 
+@pytest.mark.parametrize(("limit", "left"), [(None, 2), (60, 2), (1, 1)])
+def test_what_is_not_worth_waiting_for_ends_sooner_and_never_later(time: Time, limit: float | None, left: float):
+    running = transferring(time, limit=limit)
+    running.hurry(2)
+    assert running.remaining() == left
+    time.pass_by(left)
+    fault(running.check)
+
+
 def test_no_time_at_all_is_over_at_once(time: Time):
     assert "--max-time" in fault(clock(time, limit=0).check)
 
