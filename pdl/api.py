@@ -32,6 +32,7 @@ class Downloads:
         self._run = run
         self._results = run.results()
         self._turn = threading.Lock()
+        self._closing = False
         self._advancing: int | None = None  # the thread that is inside the run
 
     def __iter__(self) -> Iterator[Result]:
@@ -39,6 +40,8 @@ class Downloads:
 
     def __next__(self) -> Result:
         if not self._turn.acquire(blocking=False):
+            if self._closing:
+                raise StopIteration
             raise RuntimeError("these downloads are being advanced or closed by somebody else right now")
         self._advancing = threading.get_ident()
         try:
@@ -63,6 +66,7 @@ class Downloads:
         Raises:
             DestinationError, OSError: what had come could not be written down at the end.
         """
+        self._closing = True
         self._run.stop()
         if self._advancing == threading.get_ident():
             return

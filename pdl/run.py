@@ -281,9 +281,9 @@ class Run:
 
     def _publish(self, task: Task, outcome: Outcome) -> Outcome:
         part = self._scheduler.part(task.row)
-        if task.row > self._ledger.committed:
-            self._ledger.flush()  # after a kill, no other URL may be given a name that has a file
         try:
+            if task.row > self._ledger.committed:
+                self._ledger.flush()  # after a kill, no other URL may be given a name that has a file
             self._publisher.publish(part, task.path)
         except FileExistsError:
             message = f"{task.path} has come into being meanwhile; --overwrite replaces it"
