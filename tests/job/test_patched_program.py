@@ -8,12 +8,11 @@ import signal
 import subprocess
 import sys
 import textwrap
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import gevent.monkey
 import pytest
 from accounts import Account, account_in, expected, files_in
 from faultserver import FaultServer
@@ -26,13 +25,15 @@ SOON = 4.0
 """Seconds; two are promised, the rest is for machines with more to do."""
 
 
+PATCH = "from gevent import monkey; monkey.patch_all()\n"
+
+
 @contextmanager
-def patched(program: str, *args: str | Path, stdin: int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[str]]:
-    """A program whose first act is `patch_all()`."""
-    text = "from gevent import monkey; monkey.patch_all()\n" + textwrap.dedent(program)
+def started(program: str, *args: str | Path, stdin: int = subprocess.DEVNULL) -> Iterator[subprocess.Popen[str]]:
+    """A program that does not outlive the block."""
     path = os.pathsep.join(map(str, [HOME, TESTS, os.environ.get("PYTHONPATH", "")]))
     with subprocess.Popen(
-        [sys.executable, "-W", "error::ResourceWarning", "-c", text, *map(str, args)],
+        [sys.executable, "-W", "error::ResourceWarning", "-c", textwrap.dedent(program), *map(str, args)],
         env={**os.environ, "PYTHONPATH": path},
         stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     ) as process:  # fmt: skip
@@ -40,6 +41,11 @@ def patched(program: str, *args: str | Path, stdin: int = subprocess.DEVNULL) ->
             yield process
         finally:
             process.kill()
+
+
+def patched(program: str, *args: str | Path, stdin: int = subprocess.DEVNULL) -> Any:
+    """A program whose first act is `patch_all()`; see `started`."""
+    return started(PATCH + textwrap.dedent(program), *args, stdin=stdin)
 
 
 def ended(process: subprocess.Popen[str], timeout: float = 30.0) -> str:
@@ -173,22 +179,25 @@ def test_the_engine_contract_holds_in_a_patched_program():
 
 # a program that is not patched
 
+FIFTY = """
+    import signal, sys, pdl
+    from gevent import monkey
+
+    dest, cacert, *urls = sys.argv[1:]
+    handlers = [signal.getsignal(signum) for signum in signal.valid_signals()]
+    print(pdl.download_all(urls, dest, engine="gevent", jobs=50, cacert=cacert).done)
+    print(*filter(monkey.is_module_patched, ("os", "select", "socket", "ssl", "thread", "threading", "time")))
+    assert handlers == [signal.getsignal(signum) for signum in signal.valid_signals()]
+"""
+
 
 def test_gevent_carries_fifty_over_https_at_once_and_patches_nothing(
     tls_server: FaultServer, ca_pem: str, tmp_path: Path
 ):
     targets = [f"/stall/before-head/{number}" for number in range(50)]
-
-    def release_when_all_are_there() -> None:
-        tls_server.wait_until(lambda: tls_server.in_flight() == 50)
+    with started(FIFTY, tmp_path, ca_pem, *map(tls_server.url, targets)) as process:
+        tls_server.wait_until(lambda: tls_server.in_flight() == 50, timeout=30)
         for target in targets:
             tls_server.release(target)
-
-    helper = threading.Thread(target=release_when_all_are_there)
-    helper.start()
-    handlers = [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)]
-    summary = pdl.download_all(map(tls_server.url, targets), tmp_path, engine="gevent", jobs=50, cacert=ca_pem)
-    helper.join()
-    assert (summary.done, tls_server.max_in_flight()) == (50, 50)
-    assert not any(map(gevent.monkey.is_module_patched, ("socket", "ssl", "threading", "time", "select")))
-    assert [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)] == handlers
+        assert ended(process) == "50\n\n"
+    assert files_in(tmp_path) == expected(tls_server, targets)
