@@ -77,9 +77,9 @@ def test_json_gives_an_object_for_each_entry(engine_name, server: FaultServer, t
     ]  # fmt: skip
 
 
-def test_paths_gives_the_path_of_each_finished_file(engine_name, server: FaultServer, tmp_path: Path, listed):
+def test_paths_gives_the_path_of_each_finished_file(server: FaultServer, tmp_path: Path, listed):
     path = listed("/file/a", "/status/404", "/file/a", "/folder/b%20c")
-    run = run_pdl(path, "-d", "out/deeper", "-e", engine_name, "--paths", cwd=tmp_path)
+    run = run_pdl(path, "-d", "out/deeper", "--paths", cwd=tmp_path)
     assert sorted(run.stdout.splitlines()) == ["out/deeper/a", "out/deeper/b c"]
     assert all((tmp_path / line).is_file() for line in run.stdout.splitlines())
 
@@ -140,15 +140,16 @@ def test_a_wrong_digest_has_an_exit_code_of_its_own(engine_name, server: FaultSe
 )
 def test_a_deadline_stops_the_run(engine_name, server: FaultServer, tmp_path: Path, listed, target: str):
     path, dest = listed("/file/a", *(target.format(number) for number in range(5))), tmp_path / "out"
-    run = run_pdl(path, "-d", dest, "-e", engine_name, "--deadline", "0.6", "--retries", "0", timeout=SOON)
+    limits = ("--deadline", "0.6", "--retries", "0", "--max-time", "100")
+    run = run_pdl(path, "-d", dest, "-e", engine_name, *limits, timeout=SOON)
     assert (run.returncode, account_in(run.stderr)) == (5, Account(6, 1, 0, 0, 5))
     assert files_in(dest) == expected(server, ["/file/a"])
 
 
 @pytest.mark.parametrize("dest", ["file", "file/below", "/proc/pdl"])
-def test_an_unusable_destination_is_told_in_one_line(engine_name, server: FaultServer, tmp_path: Path, dest: str):
+def test_an_unusable_destination_is_told_in_one_line(server: FaultServer, tmp_path: Path, dest: str):
     (tmp_path / "file").write_text("in the way")
-    run = run_pdl(server.url("/file"), "-d", tmp_path / dest, "-e", engine_name, "-q")
+    run = run_pdl(server.url("/file"), "-d", tmp_path / dest, "-q")
     assert (run.returncode, run.stdout) == (1, "")
     (line,) = run.stderr.splitlines()
     assert repr(str(tmp_path / dest)) in line
@@ -187,16 +188,14 @@ def test_without_arguments_it_says_how_it_is_used(tmp_path: Path):
 # lists
 
 
-def test_several_sources_are_read_one_after_another(engine_name, server: FaultServer, tmp_path: Path, listed):
+def test_several_sources_are_read_one_after_another(server: FaultServer, tmp_path: Path, listed):
     compressed = []
     for name, compress in {"b.gz": gzip.compress, "c.bz2": bz2.compress, "d.xz": lzma.compress}.items():
         path = tmp_path / f"list-{name}"
         path.write_bytes(compress(f"{server.url(f'/file/{name[0]}')}\n".encode()))
         compressed.append(path)
     sources = [listed("/file/a"), *compressed, "-", server.url("/file/f")]
-    run = run_pdl(
-        *sources, "-d", tmp_path / "out", "-e", engine_name, "-j", "1", "--paths", input=server.url("/file/e")
-    )
+    run = run_pdl(*sources, "-d", tmp_path / "out", "-j", "1", "--paths", input=server.url("/file/e"))
     assert run.returncode == 0, run.stderr
     assert [line[-1] for line in run.stdout.splitlines()] == list("abcdef")
     assert files_in(tmp_path / "out") == expected(server, [f"/file/{name}" for name in "abcdef"])
@@ -212,13 +211,11 @@ def test_standard_input_may_stay_open(engine_name, server: FaultServer, tmp_path
         assert account_in(process.stderr.read()) == Account(2, 2, 0, 0, 0)
 
 
-def test_a_list_that_breaks_in_the_middle_ends_the_run_after_what_came_before(
-    engine_name, server: FaultServer, tmp_path: Path
-):
+def test_a_list_that_breaks_in_the_middle_ends_the_run_after_what_came_before(server: FaultServer, tmp_path: Path):
     path = tmp_path / "list.gz"
     many = "".join(f"{server.url(f'/file/{number}')}\n" for number in range(20))
     path.write_bytes(gzip.compress(many.encode() + os.urandom(100_000))[:-50_000])
-    run = run_pdl(path, "-d", tmp_path / "out", "-e", engine_name)
+    run = run_pdl(path, "-d", tmp_path / "out")
     assert run.returncode == 1
     assert f"pdl: {path}: " in run.stderr
     assert account_in(run.stderr).done == 20
@@ -251,9 +248,9 @@ def test_failed_lines_can_be_fed_back(engine_name, server: FaultServer, tmp_path
     assert [each.name for each in tmp_path.iterdir() if each.name.startswith(".")] == []
 
 
-def test_a_list_may_be_fed_back_into_itself(engine_name, tmp_path: Path, server: FaultServer, listed):
+def test_a_list_may_be_fed_back_into_itself(tmp_path: Path, server: FaultServer, listed):
     path = listed("/file/a", "/file/late?fail=1", "/status/404")
-    command = (path, "-d", tmp_path / "out", "-e", engine_name, "--retries", "0", "--failed", path)
+    command = (path, "-d", tmp_path / "out", "--retries", "0", "--failed", path)
     assert run_pdl(*command).returncode == 3
     assert sorted(path.read_text().splitlines()) == [server.url("/file/late?fail=1"), server.url("/status/404")]
     assert run_pdl(*command).returncode == 3
@@ -261,11 +258,11 @@ def test_a_list_may_be_fed_back_into_itself(engine_name, tmp_path: Path, server:
 
 
 def test_a_list_that_is_fed_back_into_itself_stays_when_the_run_is_stopped(
-    engine_name, server: FaultServer, tmp_path: Path, listed
+    server: FaultServer, tmp_path: Path, listed
 ):
     path = listed("/status/404", "/stall/before-head", "/file/a")
     before = path.read_text()
-    with start_pdl(path, "-d", tmp_path / "out", "-e", engine_name, "--failed", path) as process:
+    with start_pdl(path, "-d", tmp_path / "out", "--failed", path) as process:
         server.wait_until(lambda: server.in_flight("/stall"))
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=SOON)

@@ -286,7 +286,7 @@ def test_interrupts_at_any_moment_of_many_runs_spoil_nothing(engine_name, server
         requests = chance.randint(1, 12)
         server.wait_until(lambda: len(server.requests) >= requests)
 
-    interrupt_again_and_again(engine_name, server, tmp_path, 10, wait)
+    interrupt_again_and_again(engine_name, server, tmp_path, 8, wait)
 
 
 @pytest.mark.soak
