@@ -75,7 +75,8 @@ def create(engine: str | Engine, settings: Settings) -> Engine:
         EngineNotInstalledError: its library is not installed.
     """
     if not isinstance(engine, str):
-        if not all(callable(getattr(engine, method, None)) for method in ("start", "wait", "close")):
+        complete = all(callable(getattr(engine, method, None)) for method in ("start", "wait", "close"))
+        if not complete or isinstance(engine, type) or not isinstance(getattr(engine, "capacity", None), int):
             raise UnknownEngineError(f"{engine!r} is neither the name of an engine nor an engine")
         return engine
     return _factory(resolve_auto(engine))(settings)

@@ -9,10 +9,10 @@ from urllib.parse import unquote
 
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPHeaderDict, PoolManager, ProxyManager, make_headers
+from urllib3 import HTTPHeaderDict, PoolManager, ProxyManager
 from urllib3.util import parse_url
 
-from pdl.http.transfer import Request
+from pdl.http.transfer import Request, basic_credentials
 from pdl.resolver import Resolver
 from pdl.settings import Settings
 
@@ -116,7 +116,7 @@ class StrictAdapter(HTTPAdapter):
             manager = PoolManager(**options)
         else:
             address = parse_url(proxy)
-            headers = make_headers(proxy_basic_auth=unquote(address.auth)) if address.auth else {}
+            headers = {"Proxy-Authorization": basic_credentials(unquote(address.auth))} if address.auth else {}
             manager = ProxyManager(
                 address._replace(auth=None).url, proxy_headers=headers, proxy_ssl_context=self._tls, **options
             )

@@ -56,25 +56,32 @@ def connect(addresses: Sequence[Address], port: int, leash: Leash, sockets: Sock
     try:
         while waiting or pending:
             if waiting:
-                address = waiting.pop(0)
-                sock = socket.socket(address.family, socket.SOCK_STREAM)
-                pending.append(sock)
-                sock.setblocking(False)
-                code = sock.connect_ex(address.sockaddr(port))
-                if code not in _UNDER_WAY:
-                    failure = _drop(pending, sock, code)
+                failure = _begin(pending, waiting.pop(0), port) or failure
+                if not pending:
                     continue
-            sock_or_none, failure = _first(pending, leash, sockets, failure, until_next=bool(waiting))
-            if sock_or_none is not None:
-                pending.remove(sock_or_none)
-                sock_or_none.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return sockets.adopt(sock_or_none)
+            connected, failure = _first(pending, leash, sockets, failure, until_next=bool(waiting))
+            if connected is not None:
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                pending.remove(connected)
+                return sockets.adopt(connected)
     except OSError as error:
-        raise TransferError(Kind.CONNECT, f"no socket: {error.strerror or error}") from error
+        raise TransferError(Kind.CONNECT, f"cannot connect: {error.strerror or error}") from error
     finally:
         for sock in pending:
             sock.close()
     raise TransferError(Kind.CONNECT, f"cannot connect: {failure}")
+
+
+def _begin(pending: list[socket.socket], address: Address, port: int) -> str | None:
+    """Begin to connect; answers why not, if the system refuses at once, as it does for a family that it lacks."""
+    try:
+        sock = socket.socket(address.family, socket.SOCK_STREAM)
+    except OSError as error:
+        return error.strerror or str(error)
+    pending.append(sock)
+    sock.setblocking(False)
+    code = sock.connect_ex(address.sockaddr(port))
+    return None if code in _UNDER_WAY else _drop(pending, sock, code)
 
 
 def _first(

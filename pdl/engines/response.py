@@ -69,7 +69,7 @@ def _read_fault(error: OSError) -> TransferError:
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return TransferError(Kind.TRUNCATED, "the TLS connection was cut without its closing alert")
     if isinstance(error, ssl.SSLError):
-        return TransferError(Kind.TLS, f"the TLS connection broke: {error.reason or error}")
+        return TransferError(Kind.RESET, f"the TLS connection broke: {error.reason or error}")
     return TransferError(Kind.RESET, f"the connection broke: {error.strerror or error}")
 
 

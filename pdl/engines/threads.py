@@ -72,7 +72,7 @@ class ThreadsEngine:
             if leash is None:  # closed meanwhile, and accounted for
                 continue
             for event in self._driver.fetch(attempt, leash):
-                if event is not None:
+                if event is not None and attempt.id in self._leashes:  # else it was accounted for without us
                     self._mailbox.put(event)
 
     def close(self) -> None:

@@ -267,4 +267,4 @@ def test_without_a_socket_to_be_had_the_attempt_fails(port: int, monkeypatch: py
 
     monkeypatch.setattr(socket, "socket", refused)
     found = fault([HERE], port, leash(), Sockets())
-    assert (found.kind, str(found)) == (Kind.CONNECT, "no socket: Too many open files")
+    assert (found.kind, str(found)) == (Kind.CONNECT, "cannot connect: Too many open files")
