@@ -125,8 +125,8 @@ def _list_engines() -> int:
 
 def _download(sources: tuple[str, ...], settings: Settings, face: dict[str, Any]) -> int:
     from .interrupts import Interrupted, Interrupts  # noqa: PLC0415 - --help and --version need none of it
-    from .run import Run  # noqa: PLC0415
-    from .sources import open_source_arguments  # noqa: PLC0415
+    from .run import Run  # noqa: PLC0415 - nor of this
+    from .sources import open_source_arguments  # noqa: PLC0415 - nor of this
 
     try:
         source = open_source_arguments(sources)
@@ -153,6 +153,8 @@ def _download(sources: tuple[str, ...], settings: Settings, face: dict[str, Any]
             code = int(interrupts.received.code or 1)
     if not face["quiet"]:
         _show_account(run)
+    elif code == 5:
+        _say(f"pdl: stopped by {'a full disk' if run.summary.stopped == 'disk-full' else 'the deadline'}")
     return code
 
 
@@ -168,7 +170,7 @@ def _carry_out(run: Run) -> int:
 
 def _reporter(settings: Settings, face: dict[str, Any]) -> Reporter:
     from .output import JsonLines, PathLines  # noqa: PLC0415 - see _download
-    from .progress import Tee, reporter_for  # noqa: PLC0415
+    from .progress import Tee, reporter_for  # noqa: PLC0415 - see _download
 
     prints = face["json_lines"] or face["paths"]
     people = reporter_for(

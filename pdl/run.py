@@ -100,7 +100,7 @@ class Run:
     def _reserved(self) -> list[str]:
         """The job's own files, which are never a target."""
         failed = self._settings.failed
-        return [*self._source_paths, *([os.path.abspath(failed)] if failed else [])]
+        return [*self._source_paths, *_standard_files(), *([os.path.abspath(failed)] if failed else [])]
 
     # -- the loop
 
@@ -456,6 +456,15 @@ class Run:
             failures=self._ledger.failures(),
             stopped=self._stop,
         )
+
+
+def _standard_files() -> Iterator[str]:
+    """Paths of the files that standard input, output and error are redirected to, where the system tells them."""
+    for descriptor in range(3):
+        with suppress(OSError):
+            path = os.readlink(f"/proc/self/fd/{descriptor}")
+            if os.path.isfile(path) and os.path.samestat(os.stat(path), os.fstat(descriptor)):
+                yield path
 
 
 class _collapse:  # noqa: N801 - a context manager reads as a verb

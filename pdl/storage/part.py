@@ -73,13 +73,6 @@ class PartFile:
             raise
         self._fd, self._identity, self.size = fd, identity(found), size
 
-    def restart(self) -> None:
-        """Drop all bytes and begin the digest again."""
-        os.ftruncate(self._fd, 0)
-        os.lseek(self._fd, 0, os.SEEK_SET)
-        self.size = 0
-        self._begin_digest()
-
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append all of `data`; after an OSError, `size` counts what did arrive."""
         written = os.write(self._fd, data)

@@ -236,18 +236,6 @@ def test_a_failed_resume_leaves_the_part_to_others(path):
     assert content(path) == b"12345"
 
 
-def test_a_restart_drops_the_bytes_and_the_digest(path):
-    part = PartFile(path, "md5")
-    part.begin()
-    part.write(b"the old version")
-    part.restart()
-    assert part.size == 0
-    part.write(b"new")
-    part.close()
-    assert content(path) == b"new"
-    assert part.hexdigest() == hashlib.md5(b"new").hexdigest()
-
-
 # -- held by one
 
 
