@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -18,6 +19,14 @@ _VARIABLES = frozenset(
     }
 )  # fmt: skip
 _BEGINNINGS = ("PDL_", "TQDM_")
+
+
+def pytest_configure() -> None:
+    """Let signals reach the programs that tests start, also where this runs in the background or under nohup."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        signum = getattr(signal, name, None)
+        if signum is not None and signal.getsignal(signum) is signal.SIG_IGN:
+            signal.signal(signum, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
