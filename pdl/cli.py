@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO, get_args
 
 import click
+from click.core import ParameterSource
 
 from . import engines
 from ._version import __version__
@@ -18,8 +19,9 @@ from .settings import Layout, Settings
 if TYPE_CHECKING:
     from .progress import Reporter
     from .run import Run
+    from .sources import Source
 
-FACE = ("sources", "quiet", "verbose", "progress", "json_lines", "paths", "list_engines", "version", "help")
+FACE = ("sources", "quiet", "verbose", "progress", "json_lines", "paths", "demo", "list_engines", "version", "help")
 """Parameters of the command that are not options of a job."""
 
 _DEFAULTS = Settings()
@@ -94,6 +96,7 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
 @click.option("--paths", is_flag=True, help="Print the path of each finished file.")
 @click.option("-q", "--quiet", is_flag=True, help="Only fatal errors.")
 @click.option("-v", "--verbose", count=True, help="Each failure; -vv each entry.")
+@click.option("--demo", is_flag=True, help="Show it at work without a network: files from a server of its own.")
 @click.option("--list-engines", is_flag=True, help="Show the engines, and why one can't be used.")
 @click.version_option(__version__, prog_name="pdl")
 @click.pass_context
@@ -105,7 +108,7 @@ def command(context: click.Context, /, sources: tuple[str, ...], **options: Any)
     """
     if options["list_engines"]:
         return _list_engines()
-    if not sources:
+    if not sources and not options["demo"]:
         click.echo(context.get_help())
         return 0
     face = {name: options.pop(name) for name in FACE if name in options}
@@ -113,7 +116,12 @@ def command(context: click.Context, /, sources: tuple[str, ...], **options: Any)
         raise click.UsageError("--json and --paths exclude each other")
     if (face["json_lines"] or face["paths"]) and sys.stdout is None:
         raise click.UsageError("--json and --paths need standard output, which is closed")
-    return _download(sources, Settings(**options), face)
+    settings = Settings(**options)
+    if not face["demo"]:
+        return _download(_open(sources), settings, face)
+    if sources:
+        raise click.UsageError("--demo has a list of its own and takes no SOURCE")
+    return _demonstrate(settings, face, temporary=context.get_parameter_source("dest") is ParameterSource.DEFAULT)
 
 
 def _list_engines() -> int:
@@ -123,18 +131,23 @@ def _list_engines() -> int:
     return 0
 
 
-def _download(sources: tuple[str, ...], settings: Settings, face: dict[str, Any]) -> int:
-    from .interrupts import Interrupted, Interrupts  # noqa: PLC0415 - --help and --version need none of it
-    from .run import Run  # noqa: PLC0415 - nor of this
-    from .sources import open_source_arguments  # noqa: PLC0415 - nor of this
+def _open(sources: tuple[str, ...]) -> Source:
+    from .sources import open_source_arguments  # noqa: PLC0415 - see _download
 
     try:
-        source = open_source_arguments(sources)
+        return open_source_arguments(sources)
     except SourceError as error:
         raise click.UsageError(str(error)) from None
+
+
+def _download(source: Source, settings: Settings, face: dict[str, Any], *witnesses: Reporter) -> int:
+    from .interrupts import Interrupted, Interrupts  # noqa: PLC0415 - --help and --version need none of it
+    from .progress import Tee  # noqa: PLC0415 - nor of this
+    from .run import Run  # noqa: PLC0415 - nor of this
+
     _raise_descriptor_limit()
     try:
-        run = Run(source, settings, _reporter(settings, face))
+        run = Run(source, settings, Tee([_reporter(settings, face), *witnesses]))
     except BaseException:
         source.close()
         raise
@@ -155,6 +168,29 @@ def _download(sources: tuple[str, ...], settings: Settings, face: dict[str, Any]
         _show_account(run)
     elif code == 5:
         _say(f"pdl: stopped by {'a full disk' if run.summary.stopped == 'disk-full' else 'the deadline'}")
+    return code
+
+
+def _demonstrate(settings: Settings, face: dict[str, Any], *, temporary: bool) -> int:
+    """Download the demo's list from the demo's server; 0 if that went as planned, 1 if not."""
+    from .demo import open_demo  # noqa: PLC0415 - see _download
+    from .sources import open_source  # noqa: PLC0415
+
+    def say(text: str) -> None:
+        if not face["quiet"]:
+            _say(f"pdl: {text}")
+
+    with open_demo(settings, temporary=temporary) as demo:
+        say(demo.opening)
+        code = _download(open_source(demo.server.urls), demo.settings, face, demo.witness)
+    if code != 1 and code < 128:  # it was neither broken nor stopped
+        unplanned = demo.unplanned()
+        code = 1 if unplanned else 0
+        if unplanned:
+            _say(f"pdl: not as planned: {unplanned}")
+        else:
+            say("\n".join(demo.account()))
+    say(demo.place)
     return code
 
 

@@ -29,7 +29,7 @@ FLOORS = (
     # what carries them out
     {"engines"},
     {"summary"},
-    {"output", "run"},
+    {"demo", "output", "run"},
     # the faces
     {"api", "interrupts"},
     {"cli"},
