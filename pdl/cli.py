@@ -174,7 +174,7 @@ def _download(source: Source, settings: Settings, face: dict[str, Any], *witness
 def _demonstrate(settings: Settings, face: dict[str, Any], *, temporary: bool) -> int:
     """Download the demo's list from the demo's server; 0 if that went as planned, 1 if not."""
     from .demo import open_demo  # noqa: PLC0415 - see _download
-    from .sources import open_source  # noqa: PLC0415
+    from .sources import open_source  # noqa: PLC0415 - see _download
 
     def say(text: str) -> None:
         if not face["quiet"]:
