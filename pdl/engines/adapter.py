@@ -124,7 +124,17 @@ class StrictAdapter(HTTPAdapter):
         manager.pools.dispose_func = lambda pool: pool.close()  # else its idle connections wait for the collector
         return manager
 
+    def abandon(self) -> None:
+        """Let go of all idle connections from another thread than that of their loop."""
+        for manager in self._managers.values():
+            manager.pools.dispose_func = _abandon
+            manager.clear()
+
     def close(self) -> None:
         """Close all idle connections."""
         for manager in self._managers.values():
             manager.clear()
+
+
+def _abandon(pool: Any) -> None:
+    pool.abandon()

@@ -131,6 +131,11 @@ class Driver:
             yield Advanced(attempt, transfer.size)
         transfer.on_end()
 
+    def abandon(self) -> None:
+        """As `close`, from another thread than that whose loop the connections belong to."""
+        self._adapter.abandon()
+        self._resolver.close()
+
     def close(self) -> None:
         """Close idle connections and the resolver."""
         self._adapter.close()

@@ -99,7 +99,7 @@ class GeventEngine:
         for leash in self._leashes.values():
             leash.fault = Stopped()
             leash.abandon()
-        self._driver.close()
+        self._driver.abandon()
         self._settle()
         for event in events:
             if isinstance(event, Finished):
@@ -149,6 +149,7 @@ class GeventEngine:
             self._pool.join(timeout=CLOSING)
         self._pool.kill(block=False)
         self._driver.close()
+        gevent.sleep(0)  # what is closed may wait for the loop
         for event in self._mailbox.take(0):
             if isinstance(event, Finished):
                 self._leashes.pop(event.attempt, None)

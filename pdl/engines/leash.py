@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from typing import Any
 
 from pdl.http.clock import TransferClock
 from pdl.http.fault import TransferError
@@ -40,10 +41,7 @@ class Leash:
 
     def abandon(self) -> None:
         """End the connection without the I/O library around it, whose loop may belong to another thread."""
-        raw = getattr(self._socket, "_sock", self._socket)
-        if raw is not None:
-            with contextlib.suppress(OSError):
-                raw.shutdown(socket.SHUT_RDWR)
+        close_raw(self._socket)
 
     def check(self) -> None:
         """Raise what it was cut with, if it was; else judge the time-outs."""
@@ -57,6 +55,15 @@ class Leash:
             self.clock.check()
         except TransferError as fault:
             self.cut(fault)
+
+
+def close_raw(sock: Any) -> None:
+    """Close a socket beneath its I/O library: gevent's own close waits for a loop that may never run again."""
+    raw = getattr(sock, "_sock", sock)
+    if raw is not None:
+        with contextlib.suppress(OSError):  # it may be closed already
+            raw.shutdown(socket.SHUT_RDWR)
+        raw.close()
 
 
 class Stopped(BaseException):

@@ -20,7 +20,7 @@ from pdl.http.fault import TransferError
 from pdl.resolver import ResolveError, Resolver
 
 from .connect import allowed, connect
-from .leash import Leash
+from .leash import Leash, close_raw
 from .response import EmptyReplyError, StrictResponse
 from .sockets import Sockets
 
@@ -101,6 +101,12 @@ class _Idle:
             conn.close()
         else:
             self._idle.append(conn)
+
+    def abandon(self) -> None:
+        """Close idle connections that belong to a loop of another thread."""
+        self._over = True
+        while self._idle:
+            close_raw(self._idle.pop().sock)
 
     def close(self) -> None:
         self._over = True

@@ -77,6 +77,7 @@ class StrictResponse(http.client.HTTPResponse):
     """A response whose head and framing are checked before anybody builds on them."""
 
     head: ResponseHead
+    fp: io.BufferedReader = cast("io.BufferedReader", None)  # for the finalizer of one whose making was interrupted
 
     def __init__(self, sock: Any, *args: Any, leash: Leash, timeouts: bool, **kwargs: Any) -> None:
         self._reader = _TimedReader(sock, leash, timeouts=timeouts)
