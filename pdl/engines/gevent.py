@@ -113,12 +113,13 @@ class GeventEngine:
         if gevent.get_hub() is not self._hub:
             self._move()
         leash = self._leashes[attempt.id] = self._driver.leash(attempt)
-        self._pool.spawn(self._carry, attempt, leash)
+        self._pool.spawn(self._carry, attempt, leash, self._mailbox)
 
-    def _carry(self, attempt: Attempt, leash: Leash) -> None:
+    def _carry(self, attempt: Attempt, leash: Leash, mailbox: Mailbox) -> None:
+        """Carry an attempt; where that has moved to another thread meanwhile, nobody reads the mailbox any more."""
         for event in self._driver.fetch(attempt, leash):
             if event is not None:
-                self._mailbox.put(event)
+                mailbox.put(event)
 
     def wait(self, timeout: float) -> list[Event]:
         if gevent.get_hub() is not self._hub:

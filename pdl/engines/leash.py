@@ -40,8 +40,11 @@ class Leash:
                 sock.shutdown(socket.SHUT_RDWR)
 
     def abandon(self) -> None:
-        """End the connection without the I/O library around it, whose loop may belong to another thread."""
-        close_raw(self._socket)
+        """End the connection without the I/O library around it, whose loop may belong to another thread.
+
+        The descriptor stays open: that loop may still watch it, and libev aborts the program over a closed one.
+        """
+        _shut_down(self._socket)
 
     def check(self) -> None:
         """Raise what it was cut with, if it was; else judge the time-outs."""
@@ -58,12 +61,22 @@ class Leash:
 
 
 def close_raw(sock: Any) -> None:
-    """Close a socket beneath its I/O library: gevent's own close waits for a loop that may never run again."""
+    """Close a socket that nobody waits for, beneath its I/O library.
+
+    gevent's own close waits for a loop that may never run again.
+    """
+    raw = _shut_down(sock)
+    if raw is not None:
+        raw.close()
+
+
+def _shut_down(sock: Any) -> Any:
+    """End a socket's connection beneath its I/O library; answers the system's socket."""
     raw = getattr(sock, "_sock", sock)
     if raw is not None:
         with contextlib.suppress(OSError):  # it may be closed already
             raw.shutdown(socket.SHUT_RDWR)
-        raw.close()
+    return raw
 
 
 class Stopped(BaseException):
