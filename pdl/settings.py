@@ -39,6 +39,7 @@ class Settings:
         deadline: seconds for the whole job.
         headers: sent to the origins that the list names, never to another.
         user_agent: what pdl calls itself.
+        http3: speak HTTP/3 with servers that offer it; the engine `curl` only.
         proxy: URL of the proxy for everything; None takes it from the environment, "" goes directly.
         cacert: file or folder of CA certificates; None takes it from the environment or certifi.
         insecure: accept any certificate.
@@ -63,6 +64,7 @@ class Settings:
     deadline: float | None = None
     headers: Headers = field(default=(), repr=False)  # may hold secrets, as a proxy's URL may
     user_agent: str = f"pdl/{__version__}"
+    http3: bool = False
     proxy: str | None = field(default=None, repr=False)
     cacert: str | None = None
     insecure: bool = False
@@ -76,7 +78,7 @@ class Settings:
             object.__setattr__(self, name, _checked_path(name, getattr(self, name)))
         object.__setattr__(self, "headers", _checked_headers(self.headers))
         self._check_numbers()
-        for name in ("insecure", "overwrite"):
+        for name in ("http3", "insecure", "overwrite"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is True or False, not {getattr(self, name)!r}")
         if self.layout not in get_args(Layout):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pdl.errors import Kind
 from pdl.http.fault import TransferError
-from pdl.resolver import Address, is_link_local
+from pdl.resolver import Address
 
 from .leash import Leash
 from .sockets import SLICE, Sockets
@@ -19,29 +19,6 @@ STAGGER = 0.25
 """Seconds after which the next address is tried beside those that have not answered."""
 
 _UNDER_WAY = {0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY, getattr(errno, "WSAEWOULDBLOCK", 0)}
-
-
-def interleave(addresses: Iterable[Address]) -> list[Address]:
-    """The addresses with their families in turns, beginning with the one that the system prefers."""
-    by_family: dict[int, list[Address]] = {}
-    for address in addresses:
-        by_family.setdefault(address.family, []).append(address)
-    turns: list[Address] = []
-    queues = list(by_family.values())
-    while any(queues):
-        turns += [queue.pop(0) for queue in queues if queue]
-    return turns
-
-
-def allowed(addresses: Sequence[Address], *, refuse_link_local: bool) -> list[Address]:
-    """The addresses that an attempt may connect to, in the order in which they are tried.
-
-    Raises:
-        TransferError: BLOCKED, if a rule leaves none.
-    """
-    if refuse_link_local and (blocked := [address.ip for address in addresses if is_link_local(address.ip)]):
-        raise TransferError(Kind.BLOCKED, f"the redirect leads to the link-local address {blocked[0]}")
-    return interleave(addresses)
 
 
 def connect(addresses: Sequence[Address], port: int, leash: Leash, sockets: Sockets) -> Any:

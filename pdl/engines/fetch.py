@@ -15,25 +15,21 @@ from pdl.http.clock import TransferClock
 from pdl.http.fault import TransferError
 from pdl.http.head import ResponseHead, response_head
 from pdl.http.transfer import Transfer
-from pdl.model import Advanced, Attempt, Event, Finished, Outcome, Responded, Verdict
+from pdl.model import Advanced, Attempt, Event, Finished, Responded
 from pdl.resolver import Resolver
 from pdl.settings import Settings
 
 from .adapter import StrictAdapter
+from .breakage import broken
 from .leash import Leash, Stopped
+from .limits import DRAINED, DRAINING, NEWS_EVERY
 from .pools import Ride
 from .sockets import Sockets
 
 PIECE = 256 * 1024
 """Bytes read from a connection at once, at the most."""
-DRAINED = 64 * 1024
-"""Bytes of an unwanted body that are read for the sake of the connection; a larger body costs the connection."""
-DRAINING = 0.2
-"""Seconds that it may take."""
 NAP = 0.02
 """Seconds between two looks at a name that is being resolved."""
-NEWS_EVERY = 0.1
-"""Seconds between two `Advanced` of an attempt."""
 
 
 class Driver:
@@ -73,9 +69,7 @@ class Driver:
         except Stopped:
             transfer.on_stop()
         except Exception as error:  # a bug here must cost one attempt, not the run
-            transfer.on_stop()
-            message = f"the worker broke: {type(error).__name__}: {error}"
-            yield Finished(attempt.id, Outcome(Verdict.FAILED, Kind.WORKER, message))
+            yield Finished(attempt.id, broken(transfer, error))
             return
         except BaseException:
             transfer.on_stop()

@@ -17,9 +17,10 @@ from urllib3.util.proxy import connection_requires_http_tunnel
 
 from pdl.errors import Kind
 from pdl.http.fault import TransferError
-from pdl.resolver import ResolveError, Resolver
+from pdl.resolver import Resolver
 
-from .connect import allowed, connect
+from .addresses import allowed, found
+from .connect import connect
 from .leash import Leash, close_raw
 from .response import EmptyReplyError, StrictResponse
 from .sockets import Sockets
@@ -49,13 +50,8 @@ class _Mounted:
         lookup = ride.resolver.lookup(self._dns_host)
         if not lookup.done:
             ride.sockets.await_lookup(lookup, ride.leash)
-        try:
-            found = lookup.result()
-        except ResolveError as error:
-            raise TransferError(Kind.DNS, error.message, retries=None if error.transient else 1) from None
-        sock = connect(
-            allowed(found, refuse_link_local=ride.refuse_link_local), self.port, ride.leash, ride.sockets
-        )
+        addresses = allowed(found(lookup), refuse_link_local=ride.refuse_link_local)
+        sock = connect(addresses, self.port, ride.leash, ride.sockets)
         ride.leash.hold(sock)
         self.timeout = ride.leash.clock.remaining() if ride.sockets.timeouts else None
         sock.settimeout(self.timeout)

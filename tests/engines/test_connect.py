@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pdl.engines import connect as module
-from pdl.engines.connect import allowed, connect, interleave
+from pdl.engines.addresses import allowed, interleave
+from pdl.engines.connect import connect
 from pdl.engines.leash import Leash, Stopped
 from pdl.engines.sockets import Sockets
 from pdl.errors import Kind

@@ -1,0 +1,250 @@
+"""One attempt on its way through libcurl: what comes out of the callbacks is fed to its `Transfer`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pycurl
+
+from pdl.errors import Kind
+from pdl.http.chunks import ChunkDecoder
+from pdl.http.clock import TransferClock
+from pdl.http.fault import TransferError
+from pdl.http.head import HeadParser, ResponseHead
+from pdl.http.transfer import Transfer
+from pdl.model import Advanced, Attempt, Event, Finished, Responded
+from pdl.settings import Settings
+
+from ..breakage import broken
+from ..limits import DRAINED, DRAINING, NEWS_EVERY
+from .faults import Failure, fault
+
+_STOP = 0
+"""What a write callback answers to end its transfer: it took fewer bytes than it was given."""
+
+
+class Carriage:
+    """Feeds one attempt's `Transfer`, and judges its clock whenever it is looked after.
+
+    The head's lines gather in a list, as libcurl gives them one by one, and are read when the body begins, when the
+    attempt is looked after, or at its end.
+
+    Args:
+        attempt: to carry.
+        settings: of the job.
+        now: the engine's clock.
+    """
+
+    __slots__ = (
+        "_body", "_broken", "_chunks", "_clock", "_drained", "_head", "_lines", "_news_at", "_noted", "_now", "_parser",
+        "_received", "_told", "_transferring", "attempt", "handle", "interruption", "transfer",
+    )  # fmt: skip
+
+    def __init__(self, attempt: Attempt, settings: Settings, now: Callable[[], float]) -> None:
+        self.attempt = attempt
+        self.transfer = Transfer(attempt, settings)
+        self.handle: Any = None
+        """libcurl's, while it is in the loop."""
+        self.interruption: BaseException | None = None
+        """What a signal handler raised while this attempt's bytes were taken."""
+        self._clock = TransferClock(settings, attempt.time_limit, now)
+        self._now = now
+        self._lines: list[bytes] = []
+        self._parser = HeadParser()
+        self._head: ResponseHead | None = None
+        self._chunks: ChunkDecoder | None = None
+        self._received = self._noted = self._drained = 0
+        self._transferring = self._told = False
+        self._news_at: float | None = None
+        self._broken: Exception | None = None
+        self._body = self._take_body()
+
+    def mount(self, handle: Any) -> None:
+        """Have the handle's answers come here."""
+        self.handle = handle
+        next(self._body)
+        handle.setopt(pycurl.HEADERFUNCTION, self._lines.append)
+        handle.setopt(pycurl.WRITEFUNCTION, self._body.send)
+
+    # -- within libcurl's callbacks
+
+    def _take_body(self) -> Generator[int | None, bytes, None]:
+        """Take the pieces of the body as they are sent here; see `loop` for why it is a generator."""
+        answer: int | None = None
+        try:
+            while True:
+                data = yield answer
+                answer = None if self._take(data) else _STOP
+        except GeneratorExit:
+            raise
+        except Exception as error:
+            self._broken = error
+        except BaseException as error:
+            self.interruption = error
+        while True:
+            yield _STOP
+
+    def _take(self, data: bytes) -> bool:
+        """Take a piece of the body; False if the transfer is to be ended."""
+        self._received += len(data)
+        transfer = self.transfer
+        if self._lines and self._head is None:
+            self._read_head()
+        if transfer.outcome is not None:
+            return self._drain(len(data))
+        try:
+            if self._chunks is None:
+                if not transfer.on_data(data):
+                    transfer.on_end()
+            else:
+                self._take_chunks(self._chunks, data)
+        except TransferError as error:
+            transfer.on_error(error)
+        return transfer.outcome is None or transfer.outcome.kind is None
+
+    def _take_chunks(self, chunks: ChunkDecoder, data: bytes) -> None:
+        if content := chunks.feed(data):
+            self.transfer.on_data(content)
+        if chunks.done:
+            self.transfer.on_end()
+
+    def _drain(self, count: int) -> bool:
+        """Let bytes that nobody wants pass by, if they are few, for the sake of the connection."""
+        outcome, head = self.transfer.outcome, self._head
+        assert outcome is not None
+        if outcome.kind is None and outcome.opened:  # the file is whole; what comes now ends its framing
+            return True
+        if outcome.opened or head is None or (head.content_length or 0) > DRAINED:
+            return False
+        self._drained += count
+        return self._drained <= DRAINED
+
+    # -- between libcurl's callbacks
+
+    def _read_head(self) -> None:
+        """Read the lines that have come; the blank line after a final response's fields makes them a head."""
+        lines, parser = self._lines, self._parser
+        try:
+            for line in lines:
+                self._received += len(line)
+                if (head := parser.feed(line)) is not None:
+                    self._on_head(head)
+                    break
+        except TransferError as error:
+            self.transfer.on_error(error)
+        lines.clear()
+
+    def _on_head(self, head: ResponseHead) -> None:
+        self._head = head
+        if head.chunked and head.has_body:
+            self._chunks = ChunkDecoder()
+        if not self.transfer.on_head(head):
+            self._clock.hurry(DRAINING)
+        elif head.content_length == 0:
+            self.transfer.on_end()
+
+    def look_after(self, events: list[Event]) -> TransferError | None:
+        """Tell of progress; answers why the attempt is to be ended, if it is."""
+        try:
+            if self._lines and self._head is None:
+                self._read_head()
+            if not self._transferring and self.handle.getinfo(pycurl.PRETRANSFER_TIME) > 0:
+                self._transferring = True
+                self._clock.transferring()
+            self._judge()
+        except TransferError as error:
+            return error
+        except Exception as error:  # a bug must cost this attempt only
+            self._broken = error
+            return TransferError(Kind.WORKER, "")
+        if self.transfer.outcome is None and self.transfer.size:
+            self._tell(events)
+        return None
+
+    def judge_unborn(self) -> TransferError | None:
+        """Judge the time before there is a handle, while the name is looked up."""
+        try:
+            self._clock.check()
+        except TransferError as error:
+            return error
+        return None
+
+    def _judge(self) -> None:
+        received = self._received
+        if received != self._noted:
+            self._clock.advance(received - self._noted)
+            self._noted = received
+        else:
+            self._clock.check()
+
+    def _tell(self, events: list[Event]) -> None:
+        now, transfer = self._now(), self.transfer
+        if self._news_at is None:
+            self._news_at = now + NEWS_EVERY
+        if now < self._news_at:
+            return
+        self._news_at = now + NEWS_EVERY
+        if not self._told:
+            self._told = True
+            events.append(
+                Responded(self.attempt.id, transfer.status or 0, transfer.total, transfer.validator)
+            )
+        events.append(Advanced(self.attempt.id, transfer.size))
+
+    # -- the end
+
+    def end(self, code: int, message: str) -> Finished:
+        """The transfer's end as libcurl tells it."""
+        try:
+            if self._broken is None and self.transfer.outcome is None:
+                self._settle(code, message)
+        except TransferError as error:
+            self.transfer.on_error(error)
+        except Exception as error:  # a bug must cost this attempt only
+            self._broken = error
+        return self._finished()
+
+    def _settle(self, code: int, message: str) -> None:
+        if self._head is None:
+            self._read_head()
+        transfer = self.transfer
+        if transfer.outcome is not None:
+            return
+        if code:
+            transfer.on_error(fault(self._failure(code, message)))
+        elif self._head is None:
+            raise TransferError(Kind.RESET, "the connection ended within the response head")
+        else:
+            if self._chunks is not None:
+                self._chunks.end()
+            transfer.on_end()
+
+    def _failure(self, code: int, message: str) -> Failure:
+        info, attempt = self.handle.getinfo, self.attempt
+        return Failure(
+            code, message, info(pycurl.OS_ERRNO), info(pycurl.HTTP_CONNECTCODE), attempt.proxy is not None,
+            attempt.url.startswith("https:"), self._head is not None,
+        )  # fmt: skip
+
+    def give_up(self, error: TransferError) -> Finished:
+        """End it with a fault of pdl's own finding."""
+        self.transfer.on_error(error)
+        return self._finished()
+
+    def stop(self) -> Finished:
+        """End it because the engine ends."""
+        self.transfer.on_stop()
+        return self._finished()
+
+    def break_down(self, error: Exception) -> Finished:
+        """End it because of a bug."""
+        self._broken = error
+        return self._finished()
+
+    def _finished(self) -> Finished:
+        self._body.close()
+        if self._broken is not None:
+            return Finished(self.attempt.id, broken(self.transfer, self._broken))
+        assert self.transfer.outcome is not None
+        return Finished(self.attempt.id, self.transfer.outcome)

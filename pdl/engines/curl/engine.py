@@ -1,0 +1,171 @@
+"""The engine: names first, then libcurl's loop, and a look at every attempt's clock now and then."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import pycurl
+
+from pdl.errors import EngineError, SettingsError
+from pdl.http.fault import TransferError
+from pdl.http.routes import given_ca_location
+from pdl.model import Attempt, Event, Finished
+from pdl.resolver import Lookup, Resolver
+from pdl.settings import Settings
+
+from ..addresses import allowed, found
+from ..leash import CLOSED
+from ..stopwatch import Stopwatch
+from .carriage import Carriage
+from .handles import Handles, peer
+from .loop import Loop
+
+_IDLE = 256
+"""Idle connections that are kept, over all hosts, if no more attempts than that are carried at once."""
+_LOOKED_AFTER = 0.05
+"""Seconds between two looks at every attempt; more where there are so many that looking takes time."""
+_LOOK = 20e-6
+"""Seconds added to that for each attempt."""
+
+
+class CurlEngine:
+    """One libcurl event loop in the caller's thread; clocks stand still between two `wait`s.
+
+    Raises:
+        SettingsError: the CA certificates cannot be loaded, or this libcurl cannot do what is asked of it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        _check(settings)
+        self.capacity = settings.jobs
+        self._settings = settings
+        self._watch = Stopwatch()
+        self._resolver = Resolver()
+        self._handles = Handles(settings)
+        self._loop = Loop(max(_IDLE, settings.jobs))
+        self._carried: dict[Any, Carriage] = {}  # by libcurl's handle
+        self._named: dict[Carriage, tuple[Lookup, Callable[[], object]]] = {}  # while their names are looked up
+        self._resolved: deque[Carriage] = deque()
+        self._ended: list[Event] = []
+        self._looked = 0.0
+        self._closed = False
+
+    def start(self, attempt: Attempt) -> None:
+        if self._closed:
+            raise EngineError(CLOSED)
+        carriage = Carriage(attempt, self._settings, self._watch.now)
+        lookup = self._resolver.lookup(peer(attempt).host)
+        if lookup.done:
+            self._set_off(carriage, lookup)
+            return
+
+        def tell() -> None:
+            self._resolved.append(carriage)
+            self._loop.ring()
+
+        self._named[carriage] = lookup, tell
+        lookup.call_when_done(tell)
+
+    def _set_off(self, carriage: Carriage, lookup: Lookup) -> None:
+        """Give the attempt to libcurl."""
+        attempt = carriage.attempt
+        try:
+            addresses = allowed(found(lookup), refuse_link_local=attempt.refuse_link_local)
+            carriage.mount(self._handles.take(attempt, carriage.transfer.request(), addresses))
+            self._loop.add(carriage.handle)
+            self._carried[carriage.handle] = carriage
+        except TransferError as error:
+            self._ended.append(carriage.give_up(error))
+        except Exception as error:  # a bug must cost this attempt only
+            self._ended.append(carriage.break_down(error))
+
+    # -- the loop
+
+    def wait(self, timeout: float) -> list[Event]:
+        if self._closed:
+            events, self._ended = self._ended, []
+            return events
+        until = time.monotonic() + timeout
+        with self._watch:
+            while True:
+                left = 0.0 if self._ended else max(0.0, until - time.monotonic())
+                self._loop.turn(min(left, self._look_every()))
+                self._set_off_resolved()
+                self._collect()
+                self._look_after_all()
+                if self._ended or time.monotonic() >= until:
+                    break
+        events, self._ended = self._ended, []
+        return events
+
+    def _set_off_resolved(self) -> None:
+        while self._resolved:
+            carriage = self._resolved.popleft()
+            if (waited := self._named.pop(carriage, None)) is not None:
+                self._set_off(carriage, waited[0])
+
+    def _collect(self) -> None:
+        """Take back what libcurl is done with."""
+        for handle, code, message in self._loop.ended():
+            carriage = self._carried.pop(handle)
+            finished = carriage.end(code, message)
+            self._take_back(carriage)
+            if carriage.interruption is not None:
+                raise carriage.interruption
+            self._ended.append(finished)
+
+    def _take_back(self, carriage: Carriage) -> None:
+        self._loop.remove(carriage.handle)
+        self._handles.give_back(carriage.handle, carriage.attempt)
+
+    def _look_every(self) -> float:
+        return _LOOKED_AFTER + _LOOK * len(self._carried)
+
+    def _look_after_all(self) -> None:
+        now = self._watch.now()
+        if now - self._looked < self._look_every():
+            return
+        self._looked = now
+        for carriage in list(self._carried.values()):
+            fault = carriage.look_after(self._ended)
+            if fault is not None:
+                del self._carried[carriage.handle]
+                self._take_back(carriage)
+                self._ended.append(carriage.give_up(fault))
+        for carriage, (lookup, tell) in list(self._named.items()):
+            if (fault := carriage.judge_unborn()) is not None:
+                lookup.forget(tell)
+                del self._named[carriage]
+                self._ended.append(carriage.give_up(fault))
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        for carriage, (lookup, tell) in self._named.items():
+            lookup.forget(tell)
+            self._ended.append(carriage.stop())
+        for carriage in self._carried.values():
+            self._ended.append(carriage.stop())
+            self._loop.remove(carriage.handle)
+            carriage.handle.close()
+        self._named.clear()
+        self._carried.clear()
+        self._loop.close()
+        self._handles.close()
+        self._resolver.close()
+
+
+def _check(settings: Settings) -> None:
+    """Find out before anything starts what cannot work."""
+    if settings.http3 and not pycurl.version_info()[4] & pycurl.VERSION_HTTP3:
+        raise SettingsError("--http3 needs a libcurl that speaks HTTP/3; pip install --force-reinstall pycurl")
+    if not settings.insecure and given_ca_location(settings) is not None:
+        import ssl  # noqa: PLC0415 - takes time, and few give certificates of their own
+
+        from ..tls import tls_context  # noqa: PLC0415 - needs ssl
+
+        tls_context(ssl.SSLContext, settings)

@@ -1,0 +1,168 @@
+"""libcurl's easy handles: set up once for the job, and anew for each attempt."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import pycurl
+
+from pdl import url as urls
+from pdl.http.routes import ca_location
+from pdl.http.transfer import Request, basic_credentials
+from pdl.model import Attempt
+from pdl.resolver import Address
+from pdl.settings import Settings
+
+_OUT_OF_REACH = 10**9  # milliseconds; a time-out of libcurl's own, where pdl's clocks judge
+_SUPPRESS_CONNECT_HEADERS = 265  # pycurl has no name for it; else the head of a proxy's answer to CONNECT comes too
+_BUFFER = 256 * 1024
+_NAMES_KEPT = 3600  # seconds; an attempt brings its own addresses, which must outlast its wait for a connection
+
+
+class Peer(NamedTuple):
+    """Where the connection of an attempt goes: the origin, or the proxy before it."""
+
+    host: str
+    port: int
+
+
+class Handles:
+    """Gives handles that are ready to be added, and takes them back.
+
+    Args:
+        settings: of the job.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._free: list[Any] = []
+        self._share = pycurl.CurlShare()
+        self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
+        self._ca: str | None = None
+
+    def take(self, attempt: Attempt, request: Request, addresses: Sequence[Address]) -> Any:
+        """A handle for one attempt; what it does with the answer is still to be set."""
+        handle = self._free.pop() if self._free else self._new()
+        parts, proxy = request.parts, attempt.proxy
+        secure = parts.scheme == "https"
+        if secure or (proxy or "").startswith("https:"):
+            self._trust(handle)
+        # the target goes on the wire as it is; of the URL, libcurl takes the origin only
+        handle.setopt(pycurl.URL, f"{parts.scheme}://{parts.authority}/")
+        handle.setopt(pycurl.REQUEST_TARGET, request.url if proxy and not secure else parts.target)
+        handle.setopt(pycurl.HTTPHEADER, [_field(name, value) for name, value in request.headers])
+        handle.setopt(pycurl.RESOLVE, [_addresses(peer(attempt), addresses)])
+        handle.setopt(pycurl.HTTP_VERSION, self._version(proxy, secure=secure))
+        handle.setopt(pycurl.PIPEWAIT, int(secure and proxy is None))
+        self._set_proxy(handle, proxy)
+        return handle
+
+    def give_back(self, handle: Any, attempt: Attempt) -> None:
+        """Take a handle that is no longer in the loop.
+
+        One that carried a secret is not used again: libcurl has had faults that let such handles tell it to others.
+        """
+        if attempt.credentials is not None or attempt.proxy is not None:
+            handle.close()
+            return
+        handle.setopt(pycurl.HEADERFUNCTION, _ignore)
+        handle.setopt(pycurl.WRITEFUNCTION, _ignore)
+        self._free.append(handle)
+
+    def _new(self) -> Any:
+        handle = pycurl.Curl()
+        for option, value in (
+            (pycurl.NOSIGNAL, 1),
+            (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
+            (pycurl.REDIR_PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
+            (pycurl.FOLLOWLOCATION, 0),
+            (pycurl.NETRC, pycurl.NETRC_IGNORED),
+            (pycurl.HTTP_CONTENT_DECODING, 0),
+            (pycurl.HTTP_TRANSFER_DECODING, 0),  # chunks are taken apart as on the other engines
+            (pycurl.PATH_AS_IS, 1),
+            (pycurl.CONNECTTIMEOUT_MS, _OUT_OF_REACH),
+            (pycurl.DNS_CACHE_TIMEOUT, _NAMES_KEPT),
+            (pycurl.BUFFERSIZE, _BUFFER),
+            (_SUPPRESS_CONNECT_HEADERS, 1),
+            (pycurl.SHARE, self._share),
+        ):
+            handle.setopt(option, value)
+        for option in (pycurl.SSLVERSION, pycurl.PROXY_SSLVERSION):
+            handle.setopt(option, pycurl.SSLVERSION_TLSv1_2)
+        return handle
+
+    def _version(self, proxy: str | None, *, secure: bool) -> int:
+        if not secure:
+            return int(pycurl.CURL_HTTP_VERSION_1_1)
+        if self._settings.http3 and proxy is None:
+            return int(pycurl.CURL_HTTP_VERSION_3)
+        return int(pycurl.CURL_HTTP_VERSION_2TLS)
+
+    def _trust(self, handle: Any) -> None:
+        """Set which certificates are trusted, by origins and proxies alike."""
+        if self._settings.insecure:
+            for option in (
+                pycurl.SSL_VERIFYPEER, pycurl.SSL_VERIFYHOST, pycurl.PROXY_SSL_VERIFYPEER,
+                pycurl.PROXY_SSL_VERIFYHOST,
+            ):  # fmt: skip
+                handle.setopt(option, 0)
+            return
+        if self._ca is None:
+            self._ca = ca_location(self._settings)
+        for file, folder in ((pycurl.CAINFO, pycurl.CAPATH), (pycurl.PROXY_CAINFO, pycurl.PROXY_CAPATH)):
+            if os.path.isdir(self._ca):
+                handle.unsetopt(file)
+                handle.setopt(folder, self._ca)
+            else:
+                handle.setopt(file, self._ca)
+
+    def _set_proxy(self, handle: Any, proxy: str | None) -> None:
+        handle.setopt(pycurl.NOPROXY, "")  # else the environment is asked
+        if proxy is None:
+            handle.setopt(pycurl.PROXY, "")
+            return
+        address, credentials = urls.canonical(proxy)
+        handle.setopt(pycurl.PROXY, address)
+        fields = ["Proxy-Connection:", "User-Agent:"]  # what libcurl would add
+        if credentials is not None:
+            fields.append(f"Proxy-Authorization: {basic_credentials(credentials)}")
+        handle.setopt(pycurl.PROXYHEADER, fields)
+
+    def close(self) -> None:
+        """Close the handles that are not in use."""
+        for handle in self._free:
+            handle.close()
+        self._free.clear()
+        self._share.close()
+
+
+def peer(attempt: Attempt) -> Peer:
+    """Whose name an attempt needs the addresses of."""
+    if attempt.proxy is not None:
+        return _proxy(attempt.proxy)
+    parts = urls.split(attempt.url)
+    return Peer(parts.host, parts.port)
+
+
+@lru_cache(maxsize=64)
+def _proxy(proxy: str) -> Peer:
+    parts = urls.split(urls.canonical(proxy).url)
+    return Peer(parts.host, parts.port)
+
+
+def _field(name: str, value: str) -> bytes:
+    """A header field for libcurl, to which a name without a value says that there is to be no such field."""
+    return f"{name}: {value}".encode("latin-1") if value else f"{name};".encode("latin-1")
+
+
+def _addresses(where: Peer, addresses: Sequence[Address]) -> str:
+    """An entry for libcurl's cache of names; the plus sign lets it be forgotten again."""
+    found = ",".join(f"[{each.ip}]" if ":" in each.ip else each.ip for each in addresses)
+    return f"+{where.host}:{where.port}:{found}"
+
+
+def _ignore(_: bytes) -> None:
+    pass

@@ -1,0 +1,181 @@
+"""One libcurl multi handle, driven by the sockets that it wants watched and the time at which it wants a call.
+
+What libcurl calls back runs no function of Python: an exception that a signal handler raises at a function's first
+instruction, before any `try` of it, would be printed by pycurl and lost, or end the process if it is a SystemExit.
+A generator that waits inside of a `try` catches it, and its `send` is written in C.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+from collections.abc import Generator
+from functools import partial
+from typing import Any, NamedTuple
+
+import pycurl
+
+_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+_WATCHED = {
+    pycurl.POLL_IN: _READ,
+    pycurl.POLL_OUT: _WRITE,
+    pycurl.POLL_INOUT: _READ | _WRITE,
+    pycurl.POLL_NONE: 0,
+    pycurl.POLL_REMOVE: 0,
+}
+_READY = {_READ: pycurl.CSELECT_IN, _WRITE: pycurl.CSELECT_OUT, _READ | _WRITE: pycurl.CSELECT_IN | pycurl.CSELECT_OUT}
+
+
+class Ended(NamedTuple):
+    """A handle that libcurl is done with.
+
+    Args:
+        handle: the easy handle.
+        code: libcurl's code; 0 means that it found nothing wrong.
+        message: libcurl's own words.
+    """
+
+    handle: Any
+    code: int
+    message: str
+
+
+class Loop:
+    """Runs the transfers of the handles that were added, while `turn` is called.
+
+    Args:
+        connections: idle ones that are kept, over all hosts.
+    """
+
+    def __init__(self, connections: int) -> None:
+        self.raised: BaseException | None = None
+        """What was raised within a callback."""
+        self._selector = selectors.DefaultSelector()
+        self._watched: dict[int, int] = {}
+        self._wishes: list[tuple[int, int]] = []  # (descriptor, what), in the order in which libcurl said them
+        self._call_at: float | None = None
+        self._multi = pycurl.CurlMulti()
+        # max calls its key with each argument, in C; of the four of a socket callback the first two count
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, partial(max, key=_begun(self._hear_of_sockets())))
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, _begun(self._hear_of_time()))
+        self._multi.setopt(pycurl.M_MAXCONNECTS, connections)
+        self._bell, self._ringer = socket.socketpair()
+        self._bell.setblocking(False)
+        self._ringer.setblocking(False)
+        self._selector.register(self._bell, _READ)
+
+    # -- what libcurl says
+
+    def _hear_of_sockets(self) -> Generator[int, int, None]:
+        try:
+            while True:
+                what = yield 0
+                descriptor = yield 0
+                self._wishes.append((descriptor, what))
+                yield 0
+                yield 0
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self.raised = error
+        while True:  # the loop is broken, and only closed any more
+            yield 0
+
+    def _hear_of_time(self) -> Generator[int, int, None]:
+        while True:
+            try:
+                while True:
+                    milliseconds = yield 0
+                    self._call_at = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                self.raised = error
+
+    # -- what the engine wants
+
+    def add(self, handle: Any) -> None:
+        """Begin a handle's transfer at the next turn."""
+        self._multi.add_handle(handle)
+
+    def remove(self, handle: Any) -> None:
+        """End a handle's transfer, whatever its state; its connection is closed unless the response was complete."""
+        self._multi.remove_handle(handle)
+
+    def ring(self) -> None:
+        """Wake the turn that waits; from any thread."""
+        try:
+            self._ringer.send(b"\0")
+        except OSError:  # it is full of rings already, or closed
+            return
+
+    def turn(self, timeout: float) -> None:
+        """Wait up to `timeout` seconds for a socket, and let libcurl go on where it can.
+
+        Raises:
+            BaseException: what a signal handler raised meanwhile.
+        """
+        self._heed()
+        if self._call_at is not None:
+            timeout = min(timeout, max(0.0, self._call_at - time.monotonic()))
+        action = self._multi.socket_action
+        for key, ready in self._selector.select(timeout):
+            if key.fileobj is self._bell:
+                self._silence()
+            else:
+                action(key.fd, _READY[ready])
+        if self._call_at is not None and time.monotonic() >= self._call_at:
+            self._call_at = None
+            action(pycurl.SOCKET_TIMEOUT, 0)
+        if self.raised is not None:
+            raise self.raised
+
+    def ended(self) -> list[Ended]:
+        """The handles whose transfers have ended, each once; they are still to be removed."""
+        found: list[Ended] = []
+        queued = 1
+        while queued:
+            queued, good, bad = self._multi.info_read()
+            found += [Ended(handle, 0, "") for handle in good]
+            found += [Ended(*each) for each in bad]
+        return found
+
+    def _silence(self) -> None:
+        try:
+            while self._bell.recv(4096):
+                pass
+        except OSError:  # all rings are heard
+            return
+
+    def _heed(self) -> None:
+        """Watch what libcurl wants watched now.
+
+        A descriptor that it let go of may be closed and belong to another socket since; then the kernel has
+        forgotten it, and it must be registered anew.
+        """
+        for descriptor, what in self._wishes:
+            before, events = self._watched.pop(descriptor, 0), _WATCHED[what]
+            if before and (not events or what == pycurl.POLL_REMOVE):
+                self._selector.unregister(descriptor)
+            elif events and before != events:
+                if before:
+                    self._selector.modify(descriptor, events)
+                else:
+                    self._selector.register(descriptor, events)
+            if events:
+                self._watched[descriptor] = events
+        self._wishes.clear()
+
+    def close(self) -> None:
+        """Close all connections, ended or not."""
+        self._multi.close()
+        self._selector.close()
+        self._bell.close()
+        self._ringer.close()
+
+
+def _begun(generator: Generator[Any, Any, None]) -> Any:
+    """The `send` of a generator that has come to its first `yield`."""
+    next(generator)
+    return generator.send
