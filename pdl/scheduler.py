@@ -120,6 +120,7 @@ class Scheduler:
         self._per_host = settings.per_host or self._capacity
         self._near = min(max(256, 4 * self._capacity), FARTHEST)
         self.parts = parts
+        self._beginning = os.path.join(parts, "")
         self._deadline = deadline
         self._hosts: dict[str, _Host] = {}
         self._ready: deque[_Host] = deque()
@@ -154,7 +155,7 @@ class Scheduler:
 
     def part(self, row: int) -> str:
         """Path of an entry's part file: named after its row, so that any worker and any later run finds it."""
-        return os.path.join(self.parts, f"{row}.part")
+        return f"{self._beginning}{row}.part"
 
     def running(self) -> Iterable[Task]:
         """The downloads that have an attempt under way."""

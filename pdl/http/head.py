@@ -7,7 +7,9 @@ lengths and take a cut head for a whole one, each in its own way.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from pdl.errors import Kind
 from pdl.model import Headers
@@ -49,14 +51,15 @@ class ResponseHead:
     content_length: int | None
     chunked: bool
     keep_alive: bool
+    _first: dict[str, str] = field(repr=False, compare=False)  # the first value of each field, by lower-case name
 
     def get(self, name: str) -> str | None:
         """The first value of a field, by its lower-case name."""
-        return next(iter(self.get_all(name)), None)
+        return self._first.get(name)
 
     def get_all(self, name: str) -> list[str]:
         """The values of all lines of a field, by its lower-case name."""
-        return [value for field, value in self.fields if field.lower() == name]
+        return _all(name, self.fields, self._first)
 
     @property
     def has_body(self) -> bool:
@@ -69,22 +72,38 @@ def response_head(version: str, status: int, reason: str, fields: Headers) -> Re
     Raises:
         TransferError: PROTOCOL, for lengths and codings that contradict the rules.
     """
-    values: dict[str, list[str]] = {"content-length": [], "transfer-encoding": [], "connection": []}
-    for field, value in fields:
-        if (known := values.get(field.lower())) is not None:
-            known.extend(part.strip(" \t") for part in value.split(","))
-    chunked = _chunked([coding.lower() for coding in values["transfer-encoding"] if coding])
-    length = _content_length(values["content-length"])
-    options = {option.lower() for option in values["connection"]}
+    first = {name.lower(): value for name, value in reversed(fields)}
+    chunked = "transfer-encoding" in first and _chunked(_listed(_all("transfer-encoding", fields, first)))
+    length = None
+    if "content-length" in first:
+        length = _content_length(_parts(_all("content-length", fields, first)))
+    options = _listed(_all("connection", fields, first))
     keep_alive = "close" not in options and (version != "1.0" or "keep-alive" in options)
     if chunked and (length is not None or version == "1.0"):
         length, keep_alive = None, False  # chunks win; the sender is confused, so its connection ends
-    return ResponseHead(version, status, reason, fields, length, chunked, keep_alive)
+    return ResponseHead(version, status, reason, fields, length, chunked, keep_alive, first)
 
 
-def _content_length(values: list[str]) -> int | None:
-    if not values:
-        return None
+def _all(name: str, fields: Headers, first: dict[str, str]) -> list[str]:
+    """The values of all lines of a field; looked for only where some field has more than one."""
+    if name not in first:
+        return []
+    if len(first) == len(fields):
+        return [first[name]]
+    return [value for field, value in fields if field.lower() == name]
+
+
+def _parts(values: list[str]) -> list[str]:
+    """The members of a field that is a list (RFC 9110 section 5.6.1)."""
+    return [part.strip(" \t") for value in values for part in value.split(",")]
+
+
+def _listed(values: list[str]) -> list[str]:
+    """The same, without case and empty members."""
+    return [part.lower() for part in _parts(values) if part]
+
+
+def _content_length(values: list[str]) -> int:
     first = values[0]
     if not (first.isascii() and first.isdigit()) or len(first) > 19 or any(value != first for value in values):
         raise TransferError(Kind.PROTOCOL, f"the Content-Length is invalid: {', '.join(values)[:60]!r}")
@@ -139,6 +158,19 @@ class HeadParser:
             self._lines.append(line)
         return None
 
+    def feed_lines(self, lines: Sequence[bytes]) -> ResponseHead | None:
+        """Take several lines, as `feed` takes each; those after a final head are passed over.
+
+        Raises:
+            TransferError: as `feed` does.
+        """
+        if (head := None if self.started else _whole_head(lines)) is not None:
+            return head
+        for line in lines:
+            if (head := self.feed(line)) is not None:
+                return head
+        return None
+
     def _blank_line(self) -> ResponseHead | None:
         assert self._status is not None
         version, status, reason = self._status
@@ -152,6 +184,17 @@ class HeadParser:
         if self._informational > MAX_INFORMATIONAL:
             raise TransferError(Kind.PROTOCOL, f"more than {MAX_INFORMATIONAL} informational responses came")
         return None
+
+
+def _whole_head(lines: Sequence[bytes]) -> ResponseHead | None:
+    """The head that these lines are, in one go where all is as it nearly always is."""
+    if len(lines) < 2 or lines[-1] != b"\r\n" or len(lines) - 2 > MAX_FIELDS:
+        return None
+    found = _PLAIN_FIELDS.findall(b"".join(lines[1:-1]).decode("latin-1"))
+    if len(found) != len(lines) - 2 or sum(map(len, lines)) > MAX_LINE or not lines[0].endswith(b"\r\n"):
+        return None
+    version, status, reason = _status_line(lines[0][:-2])
+    return response_head(version, status, reason, tuple(found)) if status >= 200 else None
 
 
 def _fields(lines: list[bytes]) -> Headers:
@@ -178,6 +221,7 @@ def _add(fields: list[tuple[str, str]], line: bytes) -> None:
     fields.append((match[1].decode("ascii"), _text(match[2])))
 
 
+@lru_cache(maxsize=64)
 def _status_line(line: bytes) -> tuple[str, int, str]:
     match = _STATUS_LINE.fullmatch(line)
     if match is None or not 100 <= int(match[2]) <= 599:

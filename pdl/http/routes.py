@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import sys
 from collections.abc import Mapping
 from functools import lru_cache
-from urllib.request import getproxies
 
 from pdl import url as urls
 from pdl.errors import SettingsError
@@ -29,7 +29,7 @@ class Routes:
     """
 
     def __init__(self, settings: Settings, environment: Mapping[str, str] | None = None) -> None:
-        known: Mapping[str, str] = getproxies() if environment is None else environment
+        known: Mapping[str, str] = _given_proxies() if environment is None else environment
         if settings.proxy is not None:
             known = {"all": settings.proxy}
         if settings.cacert:
@@ -48,6 +48,16 @@ class Routes:
         if proxy is None or any(_exempts(entry, parts.host, parts.port) for entry in self._exempt):
             return None
         return proxy
+
+
+def _given_proxies() -> Mapping[str, str]:
+    """The proxies of the environment, on macOS and Windows also those of the system's settings."""
+    elsewhere = sys.platform in ("darwin", "win32")
+    if not elsewhere and not any(name.lower().endswith("_proxy") for name in os.environ):
+        return {}
+    from urllib.request import getproxies  # noqa: PLC0415 - brings half of the standard library along
+
+    return getproxies()
 
 
 def _checked(proxy: str | None) -> str | None:

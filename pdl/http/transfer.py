@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import errno
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Any
 from urllib.parse import unquote
 
 from pdl import url as urls
@@ -95,7 +96,7 @@ class Transfer:
         except TransferError as fault:
             self.on_error(fault)
         except PartLost:
-            self._finish(Outcome(Verdict.RESTART, message="the part file is gone or shorter than it was"))
+            self._restart("the part file is gone or shorter than it was")
         except OSError as error:
             self._disk(error)
         return self.outcome is None
@@ -170,7 +171,7 @@ class Transfer:
         except urls.UrlError as error:
             kind = Kind.BLOCKED if error.kind is Kind.BLOCKED else Kind.REDIRECT
             raise TransferError(kind, f"the redirect leads nowhere: {error}") from None
-        self._finish(Outcome(Verdict.REDIRECT, location=target.url, location_credentials=target.credentials))
+        self._finish(Verdict.REDIRECT, location=target.url, location_credentials=target.credentials)
 
     def _refused(self, head: ResponseHead) -> None:
         status = head.status
@@ -184,12 +185,8 @@ class Transfer:
         if status in (429, 503):
             hint = retry_after(head.get("retry-after"), head.get("date"), datetime.now(timezone.utc))
         reason = f" {urls.masked(head.reason)[:60]}" if head.reason.isprintable() and head.reason else ""
-        self._finish(
-            Outcome(
-                Verdict.FAILED, Kind.HTTP, f"the server answered {status}{reason}", retry_after=hint,
-                partial=self.attempt.partial,
-            )
-        )  # fmt: skip
+        message = f"the server answered {status}{reason}"
+        self._finish(Verdict.FAILED, Kind.HTTP, message, retry_after=hint, partial=self.attempt.partial)
 
     def _check_coding(self, head: ResponseHead) -> None:
         given = ",".join(head.get_all("content-encoding")).lower().split(",")
@@ -268,40 +265,33 @@ class Transfer:
         """The attempt broke."""
         if self.outcome is not None:
             return
-        self._finish(
-            Outcome(
-                Verdict.FAILED, fault.kind, fault.message, retries=fault.retries,
-                partial=self._partial() if fault.kind in _RESUMED else None,
-            )
-        )  # fmt: skip
+        partial = self._partial() if fault.kind in _RESUMED else None
+        self._finish(Verdict.FAILED, fault.kind, fault.message, retries=fault.retries, partial=partial)
 
     def on_stop(self) -> None:
         """The engine lets go of the attempt; what is on disk stays."""
         if self.outcome is None:
-            self._finish(Outcome(Verdict.STOPPED, message="stopped", partial=self._partial()))
+            self._finish(Verdict.STOPPED, message="stopped", partial=self._partial())
 
     # -- the end
 
     def _complete(self) -> None:
         size, wanted = self._part.size, self.attempt.digest
         if self.attempt.size is not None and size != self.attempt.size:
-            self._finish(
-                Outcome(
-                    Verdict.FAILED, Kind.DIGEST, f"the file has {size} bytes; the list says {self.attempt.size}"
-                )
-            )
+            message = f"the file has {size} bytes; the list says {self.attempt.size}"
+            self._finish(Verdict.FAILED, Kind.DIGEST, message)
             return
         found = Digest(wanted.algorithm, self._part.hexdigest() or "") if wanted else None
         if found != wanted:
             assert wanted is not None
             assert found is not None
             message = f"the {wanted.algorithm} is {found.value}; the list says {wanted.value}"
-            self._finish(Outcome(Verdict.FAILED, Kind.DIGEST, message, digest=found))
+            self._finish(Verdict.FAILED, Kind.DIGEST, message, digest=found)
             return
-        self._finish(Outcome(Verdict.DONE, digest=found))
+        self._finish(Verdict.DONE, digest=found)
 
     def _restart(self, why: str) -> None:
-        self._finish(Outcome(Verdict.RESTART, message=why))
+        self._finish(Verdict.RESTART, message=why)
 
     def _partial(self) -> Partial | None:
         """What a later attempt may continue: bytes under a strong validator (RFC 9110 section 13.1.5)."""
@@ -321,35 +311,28 @@ class Transfer:
         return self.status == 206
 
     def _disk(self, error: OSError) -> None:
-        what = error.strerror or str(error)
-        self._finish(
-            Outcome(
-                Verdict.FAILED, Kind.DISK, f"cannot write {self.attempt.part}: {what}", errno=error.errno,
-                partial=self._partial(),
-            )
-        )  # fmt: skip
+        message = f"cannot write {self.attempt.part}: {error.strerror or error}"
+        self._finish(Verdict.FAILED, Kind.DISK, message, errno=error.errno, partial=self._partial())
 
-    def _finish(self, outcome: Outcome) -> None:
-        outcome = replace(
-            outcome, status=self.status, size=self.size, received=self._received, opened=self._opened,
-            ranges_ignored=self._ranges_ignored,
-        )  # fmt: skip
-        keep = outcome.verdict is Verdict.DONE or outcome.partial is not None
+    def _finish(
+        self, verdict: Verdict, kind: Kind | None = None, message: str = "", *, partial: Partial | None = None, **more: Any
+    ) -> None:
         try:
             if self._opened:
-                if keep:
+                if verdict is Verdict.DONE or partial is not None:
                     self._part.close()
                 else:
                     self._part.discard()
         except OSError as error:  # a disk may say only now that it is full
-            outcome = replace(outcome, partial=None)
-            if outcome.verdict is Verdict.DONE:
+            partial = None
+            if verdict is Verdict.DONE:
+                verdict, kind = Verdict.FAILED, Kind.DISK
                 message = f"cannot write {self.attempt.part}: {error.strerror or error}"
-                outcome = replace(
-                    outcome, verdict=Verdict.FAILED, kind=Kind.DISK, message=message,
-                    errno=error.errno or errno.EIO,
-                )  # fmt: skip
-        self.outcome = outcome
+                more["errno"] = error.errno or errno.EIO
+        self.outcome = Outcome(
+            verdict, kind, message, status=self.status, size=self.size, received=self._received, opened=self._opened,
+            ranges_ignored=self._ranges_ignored, partial=partial, **more,
+        )  # fmt: skip
 
 
 def _one_content_range(head: ResponseHead) -> ContentRange | None:

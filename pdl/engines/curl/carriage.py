@@ -19,6 +19,7 @@ from pdl.settings import Settings
 from ..breakage import broken
 from ..limits import DRAINED, DRAINING, NEWS_EVERY
 from .faults import Failure, fault
+from .handles import Handle
 
 _STOP = 0
 """What a write callback answers to end its transfer: it took fewer bytes than it was given."""
@@ -44,8 +45,8 @@ class Carriage:
     def __init__(self, attempt: Attempt, settings: Settings, now: Callable[[], float]) -> None:
         self.attempt = attempt
         self.transfer = Transfer(attempt, settings)
-        self.handle: Any = None
-        """libcurl's, while it is in the loop."""
+        self.handle: Handle | None = None
+        """libcurl's, once there is one."""
         self.interruption: BaseException | None = None
         """What a signal handler raised while this attempt's bytes were taken."""
         self._clock = TransferClock(settings, attempt.time_limit, now)
@@ -60,12 +61,13 @@ class Carriage:
         self._broken: Exception | None = None
         self._body = self._take_body()
 
-    def mount(self, handle: Any) -> None:
+    def mount(self, handle: Handle) -> None:
         """Have the handle's answers come here."""
         self.handle = handle
         next(self._body)
-        handle.setopt(pycurl.HEADERFUNCTION, self._lines.append)
-        handle.setopt(pycurl.WRITEFUNCTION, self._body.send)
+        setopt = handle.curl.setopt
+        setopt(pycurl.HEADERFUNCTION, self._lines.append)
+        setopt(pycurl.WRITEFUNCTION, self._body.send)
 
     # -- within libcurl's callbacks
 
@@ -124,13 +126,11 @@ class Carriage:
 
     def _read_head(self) -> None:
         """Read the lines that have come; the blank line after a final response's fields makes them a head."""
-        lines, parser = self._lines, self._parser
+        lines = self._lines
+        self._received += sum(map(len, lines))
         try:
-            for line in lines:
-                self._received += len(line)
-                if (head := parser.feed(line)) is not None:
-                    self._on_head(head)
-                    break
+            if (head := self._parser.feed_lines(lines)) is not None:
+                self._on_head(head)
         except TransferError as error:
             self.transfer.on_error(error)
         lines.clear()
@@ -149,7 +149,7 @@ class Carriage:
         try:
             if self._lines and self._head is None:
                 self._read_head()
-            if not self._transferring and self.handle.getinfo(pycurl.PRETRANSFER_TIME) > 0:
+            if not self._transferring and self._info(pycurl.PRETRANSFER_TIME) > 0:
                 self._transferring = True
                 self._clock.transferring()
             self._judge()
@@ -221,11 +221,15 @@ class Carriage:
             transfer.on_end()
 
     def _failure(self, code: int, message: str) -> Failure:
-        info, attempt = self.handle.getinfo, self.attempt
+        info, attempt = self._info, self.attempt
         return Failure(
             code, message, info(pycurl.OS_ERRNO), info(pycurl.HTTP_CONNECTCODE), attempt.proxy is not None,
             attempt.url.startswith("https:"), self._head is not None,
         )  # fmt: skip
+
+    def _info(self, what: int) -> Any:
+        assert self.handle is not None
+        return self.handle.curl.getinfo(what)
 
     def give_up(self, error: TransferError) -> Finished:
         """End it with a fault of pdl's own finding."""

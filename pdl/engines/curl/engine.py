@@ -74,9 +74,10 @@ class CurlEngine:
         attempt = carriage.attempt
         try:
             addresses = allowed(found(lookup), refuse_link_local=attempt.refuse_link_local)
-            carriage.mount(self._handles.take(attempt, carriage.transfer.request(), addresses))
-            self._loop.add(carriage.handle)
-            self._carried[carriage.handle] = carriage
+            handle = self._handles.take(attempt, carriage.transfer.request(), addresses)
+            carriage.mount(handle)
+            self._loop.add(handle.curl)
+            self._carried[handle.curl] = carriage
         except TransferError as error:
             self._ended.append(carriage.give_up(error))
         except Exception as error:  # a bug must cost this attempt only
@@ -109,16 +110,17 @@ class CurlEngine:
 
     def _collect(self) -> None:
         """Take back what libcurl is done with."""
-        for handle, code, message in self._loop.ended():
-            carriage = self._carried.pop(handle)
+        for curl, code, message in self._loop.ended():
+            carriage = self._carried.pop(curl)
             finished = carriage.end(code, message)
-            self._take_back(carriage)
+            self._take_back(carriage, curl)
             if carriage.interruption is not None:
                 raise carriage.interruption
             self._ended.append(finished)
 
-    def _take_back(self, carriage: Carriage) -> None:
-        self._loop.remove(carriage.handle)
+    def _take_back(self, carriage: Carriage, curl: Any) -> None:
+        assert carriage.handle is not None
+        self._loop.remove(curl)
         self._handles.give_back(carriage.handle, carriage.attempt)
 
     def _look_every(self) -> float:
@@ -129,11 +131,11 @@ class CurlEngine:
         if now - self._looked < self._look_every():
             return
         self._looked = now
-        for carriage in list(self._carried.values()):
+        for curl, carriage in list(self._carried.items()):
             fault = carriage.look_after(self._ended)
             if fault is not None:
-                del self._carried[carriage.handle]
-                self._take_back(carriage)
+                del self._carried[curl]
+                self._take_back(carriage, curl)
                 self._ended.append(carriage.give_up(fault))
         for carriage, (lookup, tell) in list(self._named.items()):
             if (fault := carriage.judge_unborn()) is not None:
@@ -148,10 +150,10 @@ class CurlEngine:
         for carriage, (lookup, tell) in self._named.items():
             lookup.forget(tell)
             self._ended.append(carriage.stop())
-        for carriage in self._carried.values():
+        for curl, carriage in self._carried.items():
             self._ended.append(carriage.stop())
-            self._loop.remove(carriage.handle)
-            carriage.handle.close()
+            self._loop.remove(curl)
+            curl.close()
         self._named.clear()
         self._carried.clear()
         self._loop.close()

@@ -12,7 +12,7 @@ import pycurl
 from pdl import url as urls
 from pdl.http.routes import ca_location
 from pdl.http.transfer import Request, basic_credentials
-from pdl.model import Attempt
+from pdl.model import Attempt, Headers
 from pdl.resolver import Address
 from pdl.settings import Settings
 
@@ -29,6 +29,19 @@ class Peer(NamedTuple):
     port: int
 
 
+class Handle:
+    """One easy handle, and what was last set on it."""
+
+    __slots__ = ("curl", "headers", "origin", "proxy", "secure")
+
+    def __init__(self, curl: Any) -> None:
+        self.curl = curl
+        self.origin = ""
+        self.secure = False
+        self.proxy: str | None = None
+        self.headers: Headers = ()
+
+
 class Handles:
     """Gives handles that are ready to be added, and takes them back.
 
@@ -38,42 +51,38 @@ class Handles:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._free: list[Any] = []
+        self._free: list[Handle] = []
         self._share = pycurl.CurlShare()
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
         self._ca: str | None = None
 
-    def take(self, attempt: Attempt, request: Request, addresses: Sequence[Address]) -> Any:
+    def take(self, attempt: Attempt, request: Request, addresses: Sequence[Address]) -> Handle:
         """A handle for one attempt; what it does with the answer is still to be set."""
         handle = self._free.pop() if self._free else self._new()
-        parts, proxy = request.parts, attempt.proxy
-        secure = parts.scheme == "https"
-        if secure or (proxy or "").startswith("https:"):
-            self._trust(handle)
+        setopt, parts, proxy = handle.curl.setopt, request.parts, attempt.proxy
+        origin = f"{parts.scheme}://{parts.authority}/"
+        if origin != handle.origin or proxy != handle.proxy:
+            self._aim(handle, origin, proxy)
+        if request.headers != handle.headers:
+            setopt(pycurl.HTTPHEADER, [_field(name, value) for name, value in request.headers])
+            handle.headers = request.headers
         # the target goes on the wire as it is; of the URL, libcurl takes the origin only
-        handle.setopt(pycurl.URL, f"{parts.scheme}://{parts.authority}/")
-        handle.setopt(pycurl.REQUEST_TARGET, request.url if proxy and not secure else parts.target)
-        handle.setopt(pycurl.HTTPHEADER, [_field(name, value) for name, value in request.headers])
-        handle.setopt(pycurl.RESOLVE, [_addresses(peer(attempt), addresses)])
-        handle.setopt(pycurl.HTTP_VERSION, self._version(proxy, secure=secure))
-        handle.setopt(pycurl.PIPEWAIT, int(secure and proxy is None))
-        self._set_proxy(handle, proxy)
+        setopt(pycurl.REQUEST_TARGET, request.url if proxy and not handle.secure else parts.target)
+        setopt(pycurl.RESOLVE, [_addresses(peer(attempt), addresses)])  # used up by each transfer
         return handle
 
-    def give_back(self, handle: Any, attempt: Attempt) -> None:
+    def give_back(self, handle: Handle, attempt: Attempt) -> None:
         """Take a handle that is no longer in the loop.
 
         One that carried a secret is not used again: libcurl has had faults that let such handles tell it to others.
         """
-        if attempt.credentials is not None or attempt.proxy is not None:
-            handle.close()
-            return
-        handle.setopt(pycurl.HEADERFUNCTION, _ignore)
-        handle.setopt(pycurl.WRITEFUNCTION, _ignore)
-        self._free.append(handle)
+        if attempt.credentials is not None or attempt.headers or attempt.proxy is not None:
+            handle.curl.close()
+        else:
+            self._free.append(handle)
 
-    def _new(self) -> Any:
-        handle = pycurl.Curl()
+    def _new(self) -> Handle:
+        curl = pycurl.Curl()
         for option, value in (
             (pycurl.NOSIGNAL, 1),
             (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
@@ -89,10 +98,21 @@ class Handles:
             (_SUPPRESS_CONNECT_HEADERS, 1),
             (pycurl.SHARE, self._share),
         ):
-            handle.setopt(option, value)
+            curl.setopt(option, value)
         for option in (pycurl.SSLVERSION, pycurl.PROXY_SSLVERSION):
-            handle.setopt(option, pycurl.SSLVERSION_TLSv1_2)
-        return handle
+            curl.setopt(option, pycurl.SSLVERSION_TLSv1_2)
+        return Handle(curl)
+
+    def _aim(self, handle: Handle, origin: str, proxy: str | None) -> None:
+        """Set where a handle's connection goes, and how."""
+        curl = handle.curl
+        handle.origin, handle.proxy, handle.secure = origin, proxy, origin.startswith("https:")
+        if handle.secure or (proxy or "").startswith("https:"):
+            self._trust(curl)
+        curl.setopt(pycurl.URL, origin)
+        curl.setopt(pycurl.HTTP_VERSION, self._version(proxy, secure=handle.secure))
+        curl.setopt(pycurl.PIPEWAIT, int(handle.secure and proxy is None))
+        self._set_proxy(curl, proxy)
 
     def _version(self, proxy: str | None, *, secure: bool) -> int:
         if not secure:
@@ -101,40 +121,40 @@ class Handles:
             return int(pycurl.CURL_HTTP_VERSION_3)
         return int(pycurl.CURL_HTTP_VERSION_2TLS)
 
-    def _trust(self, handle: Any) -> None:
+    def _trust(self, curl: Any) -> None:
         """Set which certificates are trusted, by origins and proxies alike."""
         if self._settings.insecure:
             for option in (
                 pycurl.SSL_VERIFYPEER, pycurl.SSL_VERIFYHOST, pycurl.PROXY_SSL_VERIFYPEER,
                 pycurl.PROXY_SSL_VERIFYHOST,
             ):  # fmt: skip
-                handle.setopt(option, 0)
+                curl.setopt(option, 0)
             return
         if self._ca is None:
             self._ca = ca_location(self._settings)
         for file, folder in ((pycurl.CAINFO, pycurl.CAPATH), (pycurl.PROXY_CAINFO, pycurl.PROXY_CAPATH)):
             if os.path.isdir(self._ca):
-                handle.unsetopt(file)
-                handle.setopt(folder, self._ca)
+                curl.unsetopt(file)
+                curl.setopt(folder, self._ca)
             else:
-                handle.setopt(file, self._ca)
+                curl.setopt(file, self._ca)
 
-    def _set_proxy(self, handle: Any, proxy: str | None) -> None:
-        handle.setopt(pycurl.NOPROXY, "")  # else the environment is asked
+    def _set_proxy(self, curl: Any, proxy: str | None) -> None:
+        curl.setopt(pycurl.NOPROXY, "")  # else the environment is asked
         if proxy is None:
-            handle.setopt(pycurl.PROXY, "")
+            curl.setopt(pycurl.PROXY, "")
             return
         address, credentials = urls.canonical(proxy)
-        handle.setopt(pycurl.PROXY, address)
+        curl.setopt(pycurl.PROXY, address)
         fields = ["Proxy-Connection:", "User-Agent:"]  # what libcurl would add
         if credentials is not None:
             fields.append(f"Proxy-Authorization: {basic_credentials(credentials)}")
-        handle.setopt(pycurl.PROXYHEADER, fields)
+        curl.setopt(pycurl.PROXYHEADER, fields)
 
     def close(self) -> None:
         """Close the handles that are not in use."""
         for handle in self._free:
-            handle.close()
+            handle.curl.close()
         self._free.clear()
         self._share.close()
 
@@ -162,7 +182,3 @@ def _addresses(where: Peer, addresses: Sequence[Address]) -> str:
     """An entry for libcurl's cache of names; the plus sign lets it be forgotten again."""
     found = ",".join(f"[{each.ip}]" if ":" in each.ip else each.ip for each in addresses)
     return f"+{where.host}:{where.port}:{found}"
-
-
-def _ignore(_: bytes) -> None:
-    pass
