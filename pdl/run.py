@@ -75,6 +75,7 @@ class Run:
     def _set_up(self, settings: Settings) -> None:
         naming, routes = Naming(settings.layout, settings.output), Routes(settings)
         self._engine = engines.create(settings.engine, settings)
+        self._collapse = _Collapse(settings)
         with ExitStack() as undo:
             undo.callback(self._engine.close)
             parts = prepare_destination(settings.dest)
@@ -180,7 +181,7 @@ class Run:
             return
         now = time.monotonic()
         while (attempt := self._scheduler.next(now)) is not None:
-            with _collapse(self._settings):
+            with self._collapse:
                 self._engine.start(attempt)
 
     def _wait(self, timeout: float) -> list[Event]:
@@ -188,7 +189,7 @@ class Run:
         try:
             if self._interruption is not None:
                 raise self._interruption
-            with _collapse(self._settings):
+            with self._collapse:
                 return self._engine.wait(timeout)
         finally:
             self._waiting = False
@@ -395,7 +396,7 @@ class Run:
         self.stop()
         self._end_source()
         try:
-            with _collapse(self._settings):
+            with self._collapse:
                 self._engine.close()
                 events = self._engine.wait(0)
             for event in events:
@@ -467,7 +468,7 @@ def _standard_files() -> Iterator[str]:
                 yield path
 
 
-class _collapse:  # noqa: N801 - a context manager reads as a verb
+class _Collapse:
     """Whatever an engine raises is its collapse."""
 
     def __init__(self, settings: Settings) -> None:

@@ -72,7 +72,7 @@ class Task:
     def credentials(self) -> str | None:
         if self.hop_credentials is not None or not self.headers_allowed:
             return self.hop_credentials
-        return dict(self.download.credentials).get(self.mirrors[0])
+        return dict(self.download.credentials).get(self.mirrors[0]) if self.download.credentials else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ class Scheduler:
             task.started = now
         if not task.hops:
             task.attempts += 1
-        entry_host, proxy = urls.split(task.mirrors[0]).host, self._routes.proxy(task.url)
+        proxy = self._routes.proxy(task.url)
         attempt = Attempt(
             id=next(self._ids),
             row=task.row,
@@ -208,7 +208,7 @@ class Scheduler:
             digest=task.download.digest,
             size=task.download.size,
             time_limit=self._time_limit(task, now),
-            refuse_link_local=proxy is None and bool(task.hops) and urls.split(task.url).host != entry_host,
+            refuse_link_local=proxy is None and bool(task.hops) and _host(task.url) != _host(task.mirrors[0]),
         )
         self._active[attempt.id] = task
         return attempt
@@ -216,17 +216,21 @@ class Scheduler:
     def _headers(self, task: Task) -> tuple[tuple[str, str], ...]:
         if not task.headers_allowed:
             return ()
+        if not task.download.headers:
+            return self._settings.headers
         own = {name.lower() for name, _ in task.download.headers}
         common = tuple(pair for pair in self._settings.headers if pair[0].lower() not in own)
         return common + task.download.headers
 
     def _time_limit(self, task: Task, now: float) -> float | None:
+        if self._settings.max_time is None and self._deadline is None:
+            return None
         limits = []
         if self._settings.max_time is not None:
             limits.append((now if task.started is None else task.started) + self._settings.max_time - now)
         if self._deadline is not None:
             limits.append(self._deadline - now)
-        return max(min(limits), 0.0) if limits else None
+        return max(min(limits), 0.0)
 
     # -- back
 
@@ -407,6 +411,10 @@ class Scheduler:
 
 def _authority(url: str) -> str:
     return urls.split(url).authority
+
+
+def _host(url: str) -> str:
+    return urls.split(url).host
 
 
 def _failure(kind: Kind, message: str, after: Outcome) -> Outcome:

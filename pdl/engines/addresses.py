@@ -41,4 +41,4 @@ def allowed(addresses: Sequence[Address], *, refuse_link_local: bool) -> list[Ad
     """
     if refuse_link_local and (blocked := [address.ip for address in addresses if is_link_local(address.ip)]):
         raise TransferError(Kind.BLOCKED, f"the redirect leads to the link-local address {blocked[0]}")
-    return interleave(addresses)
+    return interleave(addresses) if len(addresses) > 1 else list(addresses)

@@ -74,10 +74,8 @@ def response_head(version: str, status: int, reason: str, fields: Headers) -> Re
     """
     first = {name.lower(): value for name, value in reversed(fields)}
     chunked = "transfer-encoding" in first and _chunked(_listed(_all("transfer-encoding", fields, first)))
-    length = None
-    if "content-length" in first:
-        length = _content_length(_parts(_all("content-length", fields, first)))
-    options = _listed(_all("connection", fields, first))
+    length = _content_length(_all("content-length", fields, first)) if "content-length" in first else None
+    options = _listed(_all("connection", fields, first)) if "connection" in first else ()
     keep_alive = "close" not in options and (version != "1.0" or "keep-alive" in options)
     if chunked and (length is not None or version == "1.0"):
         length, keep_alive = None, False  # chunks win; the sender is confused, so its connection ends
@@ -103,7 +101,8 @@ def _listed(values: list[str]) -> list[str]:
     return [part.lower() for part in _parts(values) if part]
 
 
-def _content_length(values: list[str]) -> int:
+def _content_length(lines: list[str]) -> int:
+    values = lines if len(lines) == 1 and lines[0].isdigit() else _parts(lines)
     first = values[0]
     if not (first.isascii() and first.isdigit()) or len(first) > 19 or any(value != first for value in values):
         raise TransferError(Kind.PROTOCOL, f"the Content-Length is invalid: {', '.join(values)[:60]!r}")
@@ -188,10 +187,11 @@ class HeadParser:
 
 def _whole_head(lines: Sequence[bytes]) -> ResponseHead | None:
     """The head that these lines are, in one go where all is as it nearly always is."""
-    if len(lines) < 2 or lines[-1] != b"\r\n" or len(lines) - 2 > MAX_FIELDS:
+    if len(lines) < 2 or lines[-1] != b"\r\n" or len(lines) - 2 > MAX_FIELDS or lines[0][-2:] != b"\r\n":
         return None
-    found = _PLAIN_FIELDS.findall(b"".join(lines[1:-1]).decode("latin-1"))
-    if len(found) != len(lines) - 2 or sum(map(len, lines)) > MAX_LINE or not lines[0].endswith(b"\r\n"):
+    text = b"".join(lines[1:-1]).decode("latin-1")
+    found = _PLAIN_FIELDS.findall(text)
+    if len(found) != len(lines) - 2 or len(text) + len(lines[0]) > MAX_LINE:
         return None
     version, status, reason = _status_line(lines[0][:-2])
     return response_head(version, status, reason, tuple(found)) if status >= 200 else None

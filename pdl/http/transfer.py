@@ -48,7 +48,7 @@ class Transfer:
     def __init__(self, attempt: Attempt, settings: Settings, part: PartFile | None = None) -> None:
         self.attempt = attempt
         self.outcome: Outcome | None = None
-        self.validator: Validator | None = None
+        self._head: ResponseHead | None = None  # of a body that is the file's
         self.total: int | None = None
         """Bytes of the whole file, once the head has told."""
         self._settings = settings
@@ -120,7 +120,7 @@ class Transfer:
         self._check_coding(head)
         self._ranges_ignored = self.attempt.partial is not None and self._same_version(head)
         self._expect(head.content_length, head.content_length)
-        self._remember(head)
+        self._head = head
         self._part.begin()
         self._opened = True
 
@@ -145,7 +145,7 @@ class Transfer:
             return
         self._check_coding(head)
         self._expect(length, total)
-        self._remember(head)
+        self._head = head
         self._part.resume(partial.size)
         self._opened = True
 
@@ -189,6 +189,8 @@ class Transfer:
         self._finish(Verdict.FAILED, Kind.HTTP, message, retry_after=hint, partial=self.attempt.partial)
 
     def _check_coding(self, head: ResponseHead) -> None:
+        if head.get("content-encoding") is None:
+            return
         given = ",".join(head.get_all("content-encoding")).lower().split(",")
         codings = [coding for each in given if (coding := each.strip()) not in ("", "identity")]
         if not codings:
@@ -217,8 +219,12 @@ class Transfer:
             )
         self._expected, self.total = length, total
 
-    def _remember(self, head: ResponseHead) -> None:
-        self.validator = Validator(self.attempt.url, head.get("etag"), head.get("last-modified"), head.get("date"))
+    @property
+    def validator(self) -> Validator | None:
+        """What tells the version of the file that comes; None before it does."""
+        if (head := self._head) is None:
+            return None
+        return Validator(self.attempt.url, head.get("etag"), head.get("last-modified"), head.get("date"))
 
     # -- the body
 
@@ -297,9 +303,10 @@ class Transfer:
         """What a later attempt may continue: bytes under a strong validator (RFC 9110 section 13.1.5)."""
         if not self._opened:
             return self.attempt.partial
-        if self.validator is None or self._part.size == 0:
+        given = self.validator
+        if given is None or self._part.size == 0:
             return None
-        validator = strong_validator(self.validator)
+        validator = strong_validator(given)
         if validator is None and self.attempt.partial is not None:
             validator = self.attempt.partial.if_range if self._continues else None
         if validator is None:

@@ -19,7 +19,7 @@ from pdl.settings import Settings
 from ..breakage import broken
 from ..limits import DRAINED, DRAINING, NEWS_EVERY
 from .faults import Failure, fault
-from .handles import Handle
+from .handles import Handle, peer
 
 _STOP = 0
 """What a write callback answers to end its transfer: it took fewer bytes than it was given."""
@@ -39,11 +39,12 @@ class Carriage:
 
     __slots__ = (
         "_body", "_broken", "_chunks", "_clock", "_drained", "_head", "_lines", "_news_at", "_noted", "_now", "_parser",
-        "_received", "_told", "_transferring", "attempt", "handle", "interruption", "transfer",
+        "_received", "_told", "_transferring", "attempt", "handle", "interruption", "peer", "transfer",
     )  # fmt: skip
 
     def __init__(self, attempt: Attempt, settings: Settings, now: Callable[[], float]) -> None:
         self.attempt = attempt
+        self.peer = peer(attempt)
         self.transfer = Transfer(attempt, settings)
         self.handle: Handle | None = None
         """libcurl's, once there is one."""
@@ -127,10 +128,11 @@ class Carriage:
     def _read_head(self) -> None:
         """Read the lines that have come; the blank line after a final response's fields makes them a head."""
         lines = self._lines
-        self._received += sum(map(len, lines))
         try:
             if (head := self._parser.feed_lines(lines)) is not None:
                 self._on_head(head)
+            else:
+                self._received += sum(map(len, lines))
         except TransferError as error:
             self.transfer.on_error(error)
         lines.clear()

@@ -56,8 +56,14 @@ class Handles:
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
         self._ca: str | None = None
 
-    def take(self, attempt: Attempt, request: Request, addresses: Sequence[Address]) -> Handle:
-        """A handle for one attempt; what it does with the answer is still to be set."""
+    def take(self, attempt: Attempt, request: Request, resolved: list[str]) -> Handle:
+        """A handle for one attempt; what it does with the answer is still to be set.
+
+        Args:
+            attempt: that it will carry.
+            request: to send.
+            resolved: the addresses to connect to, as `resolve` gives them.
+        """
         handle = self._free.pop() if self._free else self._new()
         setopt, parts, proxy = handle.curl.setopt, request.parts, attempt.proxy
         origin = f"{parts.scheme}://{parts.authority}/"
@@ -68,7 +74,7 @@ class Handles:
             handle.headers = request.headers
         # the target goes on the wire as it is; of the URL, libcurl takes the origin only
         setopt(pycurl.REQUEST_TARGET, request.url if proxy and not handle.secure else parts.target)
-        setopt(pycurl.RESOLVE, [_addresses(peer(attempt), addresses)])  # used up by each transfer
+        setopt(pycurl.RESOLVE, resolved)  # used up by each transfer
         return handle
 
     def give_back(self, handle: Handle, attempt: Attempt) -> None:
@@ -178,7 +184,7 @@ def _field(name: str, value: str) -> bytes:
     return f"{name}: {value}".encode("latin-1") if value else f"{name};".encode("latin-1")
 
 
-def _addresses(where: Peer, addresses: Sequence[Address]) -> str:
-    """An entry for libcurl's cache of names; the plus sign lets it be forgotten again."""
-    found = ",".join(f"[{each.ip}]" if ":" in each.ip else each.ip for each in addresses)
-    return f"+{where.host}:{where.port}:{found}"
+def resolve(where: Peer, addresses: Sequence[Address]) -> list[str]:
+    """The entry for libcurl's cache of names; the plus sign lets it be forgotten again."""
+    found = ",".join([f"[{each.ip}]" if ":" in each.ip else each.ip for each in addresses])
+    return [f"+{where.host}:{where.port}:{found}"]

@@ -7,7 +7,6 @@ A generator that waits inside of a `try` catches it, and its `send` is written i
 
 from __future__ import annotations
 
-import selectors
 import socket
 import time
 from collections.abc import Generator
@@ -16,15 +15,15 @@ from typing import Any, NamedTuple
 
 import pycurl
 
-_READ, _WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-_WATCHED = {
-    pycurl.POLL_IN: _READ,
-    pycurl.POLL_OUT: _WRITE,
-    pycurl.POLL_INOUT: _READ | _WRITE,
+from .watch import READ, WRITE, new_watch
+
+_WISHES = {
     pycurl.POLL_NONE: 0,
+    pycurl.POLL_IN: READ,
+    pycurl.POLL_OUT: WRITE,
+    pycurl.POLL_INOUT: READ | WRITE,
     pycurl.POLL_REMOVE: 0,
 }
-_READY = {_READ: pycurl.CSELECT_IN, _WRITE: pycurl.CSELECT_OUT, _READ | _WRITE: pycurl.CSELECT_IN | pycurl.CSELECT_OUT}
 
 
 class Ended(NamedTuple):
@@ -51,8 +50,7 @@ class Loop:
     def __init__(self, connections: int) -> None:
         self.raised: BaseException | None = None
         """What was raised within a callback."""
-        self._selector = selectors.DefaultSelector()
-        self._watched: dict[int, int] = {}
+        self._watch = new_watch()
         self._wishes: list[tuple[int, int]] = []  # (descriptor, what), in the order in which libcurl said them
         self._call_at: float | None = None
         self._multi = pycurl.CurlMulti()
@@ -63,7 +61,7 @@ class Loop:
         self._bell, self._ringer = socket.socketpair()
         self._bell.setblocking(False)
         self._ringer.setblocking(False)
-        self._selector.register(self._bell, _READ)
+        self._watch.want(self._bell.fileno(), READ)
 
     # -- what libcurl says
 
@@ -116,15 +114,17 @@ class Loop:
         Raises:
             BaseException: what a signal handler raised meanwhile.
         """
-        self._heed()
+        for descriptor, what in self._wishes:
+            self._watch.want(descriptor, _WISHES[what])
+        self._wishes.clear()
         if self._call_at is not None:
             timeout = min(timeout, max(0.0, self._call_at - time.monotonic()))
-        action = self._multi.socket_action
-        for key, ready in self._selector.select(timeout):
-            if key.fileobj is self._bell:
+        action, bell = self._multi.socket_action, self._bell.fileno()
+        for descriptor, events in self._watch.ready(timeout):
+            if descriptor == bell:
                 self._silence()
             else:
-                action(key.fd, _READY[ready])
+                action(descriptor, events)
         if self._call_at is not None and time.monotonic() >= self._call_at:
             self._call_at = None
             action(pycurl.SOCKET_TIMEOUT, 0)
@@ -148,29 +148,10 @@ class Loop:
         except OSError:  # all rings are heard
             return
 
-    def _heed(self) -> None:
-        """Watch what libcurl wants watched now.
-
-        A descriptor that it let go of may be closed and belong to another socket since; then the kernel has
-        forgotten it, and it must be registered anew.
-        """
-        for descriptor, what in self._wishes:
-            before, events = self._watched.pop(descriptor, 0), _WATCHED[what]
-            if before and (not events or what == pycurl.POLL_REMOVE):
-                self._selector.unregister(descriptor)
-            elif events and before != events:
-                if before:
-                    self._selector.modify(descriptor, events)
-                else:
-                    self._selector.register(descriptor, events)
-            if events:
-                self._watched[descriptor] = events
-        self._wishes.clear()
-
     def close(self) -> None:
         """Close all connections, ended or not."""
         self._multi.close()
-        self._selector.close()
+        self._watch.close()
         self._bell.close()
         self._ringer.close()
 

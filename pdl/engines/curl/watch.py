@@ -1,0 +1,94 @@
+"""Which sockets are watched for libcurl: by epoll where there is one, else by what the platform has."""
+
+from __future__ import annotations
+
+import select
+import selectors
+from contextlib import suppress
+
+import pycurl
+
+READ, WRITE = pycurl.CSELECT_IN, pycurl.CSELECT_OUT
+
+
+class SelectorWatch:
+    """Watches sockets with the standard library's selectors."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._watched: dict[int, int] = {}
+
+    def want(self, descriptor: int, events: int) -> None:
+        """Watch a socket for these events (`READ`, `WRITE`), or for none.
+
+        Where it was watched for none before, it may have been closed meanwhile, and its number given to another.
+        """
+        before = self._watched.pop(descriptor, 0)
+        if events:
+            self._watched[descriptor] = events
+        if not before:
+            if events:
+                self._selector.register(descriptor, events)
+        elif not events:
+            self._selector.unregister(descriptor)
+        elif events != before:
+            self._selector.modify(descriptor, events)
+
+    def ready(self, timeout: float) -> list[tuple[int, int]]:
+        """The sockets at which something wanted can be done, and what; waits up to `timeout` seconds for one."""
+        return [(key.fd, events) for key, events in self._selector.select(timeout)]
+
+    def close(self) -> None:
+        self._selector.close()
+
+
+class EpollWatch:
+    """Watches sockets with epoll, and leaves those registered that are wanted for nothing.
+
+    libcurl wants nothing of a connection that is kept for the next request, and something of it again with that.
+    """
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._registered: dict[int, int] = {}  # as far as is known: a socket that was closed has left by itself
+        self._wanted: set[int] = set()
+
+    def want(self, descriptor: int, events: int) -> None:
+        """As `SelectorWatch` does."""
+        if not events:
+            self._wanted.discard(descriptor)
+            return
+        self._wanted.add(descriptor)
+        mask = (select.EPOLLIN if events & READ else 0) | (select.EPOLLOUT if events & WRITE else 0)
+        if descriptor in self._registered:
+            try:
+                self._epoll.modify(descriptor, mask)
+            except FileNotFoundError:  # it was closed, and this is another
+                self._epoll.register(descriptor, mask)
+        else:
+            self._epoll.register(descriptor, mask)
+        self._registered[descriptor] = mask
+
+    def ready(self, timeout: float) -> list[tuple[int, int]]:
+        """As `SelectorWatch` does."""
+        found = []
+        for descriptor, events in self._epoll.poll(timeout):
+            if descriptor not in self._wanted:  # most likely the server closed a connection that was kept
+                with suppress(OSError):
+                    self._epoll.unregister(descriptor)
+                self._registered.pop(descriptor, None)
+                continue
+            # as selectors do, errors count as both, so that libcurl finds out which it is
+            found.append((descriptor, (events & ~select.EPOLLIN and WRITE) | (events & ~select.EPOLLOUT and READ)))
+        return found
+
+    def close(self) -> None:
+        self._epoll.close()
+
+
+Watch = SelectorWatch | EpollWatch
+
+
+def new_watch() -> Watch:
+    """What watches best here; asked for late, because a program may have patched it."""
+    return EpollWatch() if hasattr(select, "epoll") else SelectorWatch()
