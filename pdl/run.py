@@ -35,6 +35,8 @@ WAITING = 0.1
 NEWS_EVERY = 0.1
 """Seconds between two `Progress` snapshots."""
 _RUNNING_SHOWN = 8
+_TOLD_AT_ONCE = 250
+"""Results that the ledger is told of together, if so many come between two snapshots."""
 
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 _UNWRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR})
@@ -329,8 +331,9 @@ class Run:
         if result.status == "failed" and self._failed is not None:
             self._failed.add(result.line)
 
-    def _write_down(self) -> None:
-        if self._unwritten:
+    def _write_down(self, at_least: int = 1) -> None:
+        """Tell the ledger how entries ended, if there are so many to tell of."""
+        if len(self._unwritten) >= at_least:
             self._ledger.record(*self._unwritten)
             self._unwritten.clear()
 
@@ -340,7 +343,7 @@ class Run:
         """Tell ledger and reporter of what has ended; answers it for the caller."""
         now = time.monotonic()
         with self._until_full():
-            self._write_down()
+            self._write_down(_TOLD_AT_ONCE if now < self._news_at else 1)
             self._ledger.flush_if_due(now)
         results = self._tell_results()
         if now >= self._news_at:

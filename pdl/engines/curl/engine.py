@@ -165,9 +165,11 @@ def _check(settings: Settings) -> None:
     """Find out before anything starts what cannot work."""
     if settings.http3 and not pycurl.version_info()[4] & pycurl.VERSION_HTTP3:
         raise SettingsError("--http3 needs a libcurl that speaks HTTP/3; pip install --force-reinstall pycurl")
-    if not settings.insecure and given_ca_location(settings) is not None:
+    if settings.cacert is not None and not settings.insecure:
         import ssl  # noqa: PLC0415 - takes time, and few give certificates of their own
 
         from ..tls import tls_context  # noqa: PLC0415 - needs ssl
 
         tls_context(ssl.SSLContext, settings)
+    else:
+        given_ca_location(settings)  # that nothing is where the environment says is known at once, too
