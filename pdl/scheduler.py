@@ -49,6 +49,8 @@ class Task:
     started: float | None = None
     total: int | None = None
     size: int = 0
+    host: _Host | None = None
+    """What it was put in line for."""
 
     def __post_init__(self) -> None:
         self.mirrors = deque((self.download.url, *self.download.mirrors))
@@ -176,11 +178,12 @@ class Scheduler:
         while self._ready:
             host = self._ready.popleft()
             host.listed = False
-            if not self._startable(host, now):
+            if not (host.queue and host.active < self._per_host and host.paused_until <= now):
                 continue
             task = host.queue.popleft()
             host.active += 1
-            self._list(host, now)
+            if host.queue:
+                self._list(host, now)
             return self._attempt(task, now)
         return None
 
@@ -201,7 +204,7 @@ class Scheduler:
             row=task.row,
             url=task.url,
             part=self.part(task.row),
-            headers=self._headers(task),
+            headers=self._headers(task) if task.headers_allowed else (),
             credentials=task.credentials,
             proxy=proxy,
             partial=task.partial if task.partial is not None and task.partial.url == task.url else None,
@@ -214,8 +217,6 @@ class Scheduler:
         return attempt
 
     def _headers(self, task: Task) -> tuple[tuple[str, str], ...]:
-        if not task.headers_allowed:
-            return ()
         if not task.download.headers:
             return self._settings.headers
         own = {name.lower() for name, _ in task.download.headers}
@@ -237,7 +238,8 @@ class Scheduler:
     def finished(self, attempt: int, outcome: Outcome, now: float) -> Ended | None:
         """An attempt ended: the end of its download, or None if that goes on."""
         task = self._active.pop(attempt)
-        host = self._hosts[_authority(task.url)]
+        host = task.host
+        assert host is not None
         host.active -= 1
         if outcome.opened or outcome.partial is not None:
             task.partial = outcome.partial
@@ -246,11 +248,15 @@ class Scheduler:
         if host.name in self._no_resume:
             task.partial = None
         ended = self._decide(task, outcome, host, now)
-        self._list(host, now)
-        self._forget(host)
+        if host.queue:
+            self._list(host, now)
+        else:
+            self._forget(host)
         return ended
 
     def _decide(self, task: Task, outcome: Outcome, host: _Host, now: float) -> Ended | None:
+        if outcome.verdict is Verdict.DONE:
+            return self._end(task, outcome, now)
         if outcome.verdict is Verdict.REDIRECT:
             return self._follow(task, outcome, now)
         if outcome.verdict is Verdict.RESTART:
@@ -345,14 +351,12 @@ class Scheduler:
         host = self._hosts.get(name)
         if host is None:
             host = self._hosts[name] = _Host(name)
+        task.host = host
         if first:
             host.queue.appendleft(task)
         else:
             host.queue.append(task)
         self._list(host, -math.inf)
-
-    def _startable(self, host: _Host, now: float) -> bool:
-        return bool(host.queue) and host.active < self._per_host and host.paused_until <= now
 
     def _list(self, host: _Host, now: float) -> None:
         """Put a host in line if it can start something; a pause that has not been lifted keeps it out."""

@@ -73,10 +73,14 @@ def response_head(version: str, status: int, reason: str, fields: Headers) -> Re
         TransferError: PROTOCOL, for lengths and codings that contradict the rules.
     """
     first = {name.lower(): value for name, value in reversed(fields)}
-    chunked = "transfer-encoding" in first and _chunked(_listed(_all("transfer-encoding", fields, first)))
-    length = _content_length(_all("content-length", fields, first)) if "content-length" in first else None
-    options = _listed(_all("connection", fields, first)) if "connection" in first else ()
-    keep_alive = "close" not in options and (version != "1.0" or "keep-alive" in options)
+    chunked, length, keep_alive = False, None, version != "1.0"
+    if "transfer-encoding" in first:
+        chunked = _chunked(_listed(_all("transfer-encoding", fields, first)))
+    if "content-length" in first:
+        length = _content_length(_all("content-length", fields, first))
+    if "connection" in first:
+        options = _listed(_all("connection", fields, first))
+        keep_alive = "close" not in options and (keep_alive or "keep-alive" in options)
     if chunked and (length is not None or version == "1.0"):
         length, keep_alive = None, False  # chunks win; the sender is confused, so its connection ends
     return ResponseHead(version, status, reason, fields, length, chunked, keep_alive, first)
@@ -93,6 +97,8 @@ def _all(name: str, fields: Headers, first: dict[str, str]) -> list[str]:
 
 def _parts(values: list[str]) -> list[str]:
     """The members of a field that is a list (RFC 9110 section 5.6.1)."""
+    if len(values) == 1 and "," not in values[0]:
+        return values
     return [part.strip(" \t") for value in values for part in value.split(",")]
 
 
@@ -102,9 +108,9 @@ def _listed(values: list[str]) -> list[str]:
 
 
 def _content_length(lines: list[str]) -> int:
-    values = lines if len(lines) == 1 and lines[0].isdigit() else _parts(lines)
+    values = _parts(lines)
     first = values[0]
-    if not (first.isascii() and first.isdigit()) or len(first) > 19 or any(value != first for value in values):
+    if not (first.isascii() and first.isdigit()) or len(first) > 19 or values.count(first) != len(values):
         raise TransferError(Kind.PROTOCOL, f"the Content-Length is invalid: {', '.join(values)[:60]!r}")
     return int(first)
 
@@ -157,19 +163,6 @@ class HeadParser:
             self._lines.append(line)
         return None
 
-    def feed_lines(self, lines: Sequence[bytes]) -> ResponseHead | None:
-        """Take several lines, as `feed` takes each; those after a final head are passed over.
-
-        Raises:
-            TransferError: as `feed` does.
-        """
-        if (head := None if self.started else _whole_head(lines)) is not None:
-            return head
-        for line in lines:
-            if (head := self.feed(line)) is not None:
-                return head
-        return None
-
     def _blank_line(self) -> ResponseHead | None:
         assert self._status is not None
         version, status, reason = self._status
@@ -185,8 +178,12 @@ class HeadParser:
         return None
 
 
-def _whole_head(lines: Sequence[bytes]) -> ResponseHead | None:
-    """The head that these lines are, in one go where all is as it nearly always is."""
+def whole_head(lines: Sequence[bytes]) -> ResponseHead | None:
+    """The final head that these lines are, if they are one and look as nearly all do; else a `HeadParser` judges.
+
+    Raises:
+        TransferError: as `HeadParser.feed` does.
+    """
     if len(lines) < 2 or lines[-1] != b"\r\n" or len(lines) - 2 > MAX_FIELDS or lines[0][-2:] != b"\r\n":
         return None
     text = b"".join(lines[1:-1]).decode("latin-1")

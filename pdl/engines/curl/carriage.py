@@ -11,7 +11,7 @@ from pdl.errors import Kind
 from pdl.http.chunks import ChunkDecoder
 from pdl.http.clock import TransferClock
 from pdl.http.fault import TransferError
-from pdl.http.head import HeadParser, ResponseHead
+from pdl.http.head import HeadParser, ResponseHead, whole_head
 from pdl.http.transfer import Transfer
 from pdl.model import Advanced, Attempt, Event, Finished, Responded
 from pdl.settings import Settings
@@ -19,7 +19,7 @@ from pdl.settings import Settings
 from ..breakage import broken
 from ..limits import DRAINED, DRAINING, NEWS_EVERY
 from .faults import Failure, fault
-from .handles import Handle, peer
+from .handles import Handle
 
 _STOP = 0
 """What a write callback answers to end its transfer: it took fewer bytes than it was given."""
@@ -39,12 +39,11 @@ class Carriage:
 
     __slots__ = (
         "_body", "_broken", "_chunks", "_clock", "_drained", "_head", "_lines", "_news_at", "_noted", "_now", "_parser",
-        "_received", "_told", "_transferring", "attempt", "handle", "interruption", "peer", "transfer",
+        "_received", "_told", "_transferring", "attempt", "handle", "interruption", "transfer",
     )  # fmt: skip
 
     def __init__(self, attempt: Attempt, settings: Settings, now: Callable[[], float]) -> None:
         self.attempt = attempt
-        self.peer = peer(attempt)
         self.transfer = Transfer(attempt, settings)
         self.handle: Handle | None = None
         """libcurl's, once there is one."""
@@ -53,7 +52,7 @@ class Carriage:
         self._clock = TransferClock(settings, attempt.time_limit, now)
         self._now = now
         self._lines: list[bytes] = []
-        self._parser = HeadParser()
+        self._parser: HeadParser | None = None
         self._head: ResponseHead | None = None
         self._chunks: ChunkDecoder | None = None
         self._received = self._noted = self._drained = 0
@@ -127,15 +126,23 @@ class Carriage:
 
     def _read_head(self) -> None:
         """Read the lines that have come; the blank line after a final response's fields makes them a head."""
-        lines = self._lines
         try:
-            if (head := self._parser.feed_lines(lines)) is not None:
+            head = whole_head(self._lines) if self._parser is None else None
+            if head is not None or (head := self._parse()) is not None:
                 self._on_head(head)
-            else:
-                self._received += sum(map(len, lines))
         except TransferError as error:
             self.transfer.on_error(error)
-        lines.clear()
+        self._lines.clear()
+
+    def _parse(self) -> ResponseHead | None:
+        """Read line by line, over several calls if need be."""
+        if self._parser is None:
+            self._parser = HeadParser()
+        for line in self._lines:
+            self._received += len(line)
+            if (head := self._parser.feed(line)) is not None:
+                return head
+        return None
 
     def _on_head(self, head: ResponseHead) -> None:
         self._head = head

@@ -20,7 +20,7 @@ from ..addresses import allowed, found
 from ..leash import CLOSED
 from ..stopwatch import Stopwatch
 from .carriage import Carriage
-from .handles import Handles, resolve
+from .handles import Handles, peer
 from .loop import Loop
 
 _IDLE = 256
@@ -57,7 +57,7 @@ class CurlEngine:
         if self._closed:
             raise EngineError(CLOSED)
         carriage = Carriage(attempt, self._settings, self._watch.now)
-        lookup = self._resolver.lookup(carriage.peer.host)
+        lookup = self._resolver.lookup(peer(attempt).host)
         if lookup.done:
             self._set_off(carriage, lookup)
             return
@@ -73,8 +73,8 @@ class CurlEngine:
         """Give the attempt to libcurl."""
         attempt = carriage.attempt
         try:
-            addresses = allowed(found(lookup), refuse_link_local=attempt.refuse_link_local)
-            handle = self._handles.take(attempt, carriage.transfer.request(), resolve(carriage.peer, addresses))
+            addresses = tuple(allowed(found(lookup), refuse_link_local=attempt.refuse_link_local))
+            handle = self._handles.take(attempt, carriage.transfer.request(), addresses)
             carriage.mount(handle)
             self._loop.add(handle.curl)
             self._carried[handle.curl] = carriage

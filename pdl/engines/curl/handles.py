@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import pycurl
 
@@ -20,13 +19,6 @@ _OUT_OF_REACH = 10**9  # milliseconds; a time-out of libcurl's own, where pdl's 
 _SUPPRESS_CONNECT_HEADERS = 265  # pycurl has no name for it; else the head of a proxy's answer to CONNECT comes too
 _BUFFER = 256 * 1024
 _NAMES_KEPT = 3600  # seconds; an attempt brings its own addresses, which must outlast its wait for a connection
-
-
-class Peer(NamedTuple):
-    """Where the connection of an attempt goes: the origin, or the proxy before it."""
-
-    host: str
-    port: int
 
 
 class Handle:
@@ -56,16 +48,16 @@ class Handles:
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
         self._ca: str | None = None
 
-    def take(self, attempt: Attempt, request: Request, resolved: list[str]) -> Handle:
+    def take(self, attempt: Attempt, request: Request, addresses: tuple[Address, ...]) -> Handle:
         """A handle for one attempt; what it does with the answer is still to be set.
 
         Args:
             attempt: that it will carry.
             request: to send.
-            resolved: the addresses to connect to, as `resolve` gives them.
+            addresses: to connect to.
         """
         handle = self._free.pop() if self._free else self._new()
-        setopt, parts, proxy = handle.curl.setopt, request.parts, attempt.proxy
+        setopt, parts, proxy, to = handle.curl.setopt, request.parts, attempt.proxy, peer(attempt)
         origin = f"{parts.scheme}://{parts.authority}/"
         if origin != handle.origin or proxy != handle.proxy:
             self._aim(handle, origin, proxy)
@@ -74,7 +66,7 @@ class Handles:
             handle.headers = request.headers
         # the target goes on the wire as it is; of the URL, libcurl takes the origin only
         setopt(pycurl.REQUEST_TARGET, request.url if proxy and not handle.secure else parts.target)
-        setopt(pycurl.RESOLVE, resolved)  # used up by each transfer
+        setopt(pycurl.RESOLVE, resolved(to.host, to.port, addresses))  # used up by each transfer
         return handle
 
     def give_back(self, handle: Handle, attempt: Attempt) -> None:
@@ -165,26 +157,23 @@ class Handles:
         self._share.close()
 
 
-def peer(attempt: Attempt) -> Peer:
-    """Whose name an attempt needs the addresses of."""
-    if attempt.proxy is not None:
-        return _proxy(attempt.proxy)
-    parts = urls.split(attempt.url)
-    return Peer(parts.host, parts.port)
+def peer(attempt: Attempt) -> urls.Parts:
+    """What the connection of an attempt goes to: the origin, or the proxy before it."""
+    return urls.split(attempt.url) if attempt.proxy is None else _proxy(attempt.proxy)
 
 
 @lru_cache(maxsize=64)
-def _proxy(proxy: str) -> Peer:
-    parts = urls.split(urls.canonical(proxy).url)
-    return Peer(parts.host, parts.port)
+def _proxy(proxy: str) -> urls.Parts:
+    return urls.split(urls.canonical(proxy).url)
+
+
+@lru_cache(maxsize=1024)
+def resolved(host: str, port: int, addresses: tuple[Address, ...]) -> tuple[str]:
+    """The entry for libcurl's cache of names; the plus sign lets it be forgotten again."""
+    found = ",".join([f"[{each.ip}]" if ":" in each.ip else each.ip for each in addresses])
+    return (f"+{host}:{port}:{found}",)
 
 
 def _field(name: str, value: str) -> bytes:
     """A header field for libcurl, to which a name without a value says that there is to be no such field."""
     return f"{name}: {value}".encode("latin-1") if value else f"{name};".encode("latin-1")
-
-
-def resolve(where: Peer, addresses: Sequence[Address]) -> list[str]:
-    """The entry for libcurl's cache of names; the plus sign lets it be forgotten again."""
-    found = ",".join([f"[{each.ip}]" if ":" in each.ip else each.ip for each in addresses])
-    return [f"+{where.host}:{where.port}:{found}"]

@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Generator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import pycurl
 
@@ -26,18 +26,8 @@ _WISHES = {
 }
 
 
-class Ended(NamedTuple):
-    """A handle that libcurl is done with.
-
-    Args:
-        handle: the easy handle.
-        code: libcurl's code; 0 means that it found nothing wrong.
-        message: libcurl's own words.
-    """
-
-    handle: Any
-    code: int
-    message: str
+Ended = tuple[Any, int, str]
+"""A handle that libcurl is done with, libcurl's code (0 where it found nothing wrong) and its words."""
 
 
 class Loop:
@@ -137,8 +127,8 @@ class Loop:
         queued = 1
         while queued:
             queued, good, bad = self._multi.info_read()
-            found += [Ended(handle, 0, "") for handle in good]
-            found += [Ended(*each) for each in bad]
+            found += [(handle, 0, "") for handle in good]
+            found += bad
         return found
 
     def _silence(self) -> None:
