@@ -80,6 +80,7 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
 @_option("-H", "--header", multiple=True, callback=_headers, metavar="'NAME: VALUE'", field="headers",
          help="Header field for the hosts that the list names, never for others; may be repeated.")  # fmt: skip
 @_option("-U", "--user-agent", metavar="TEXT", help="What pdl calls itself.")
+@_option("--http3", is_flag=True, help="Speak HTTP/3 where a server does; with the engine curl only.")
 @_option("--proxy", metavar="URL", help="Proxy for everything; '' for none.  [default: from the environment]")
 @_option("--cacert", metavar="PATH", help="CA certificates to trust.  [default: from the environment, or certifi]")
 @_option("--insecure", is_flag=True, help="Accept any certificate.")
@@ -126,7 +127,7 @@ def command(context: click.Context, /, sources: tuple[str, ...], **options: Any)
 
 def _list_engines() -> int:
     for name, why_not in engines.available().items():
-        default = " (auto)" if engines.resolve_auto("auto") == name else ""
+        default = " (auto)" if engines.choose("auto").name == name else ""
         click.echo(f"{name:12} {why_not or engines.about(name) + default}")
     return 0
 

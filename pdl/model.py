@@ -293,6 +293,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A message for people that belongs to no single entry."""
+    """A message for people that belongs to no single entry.
+
+    Args:
+        message: one line or more.
+        verbosity: from which on people want to be told.
+    """
 
     message: str
+    verbosity: int = 0

@@ -78,6 +78,9 @@ class Run:
         naming, routes = Naming(settings.layout, settings.output), Routes(settings)
         self._engine = engines.create(settings.engine, settings)
         self._collapse = _Collapse(settings)
+        if isinstance(settings.engine, str) and (choice := engines.choose(settings.engine)).passed_over:
+            message = f"{choice.passed_over}; {choice.name!r} takes its place"
+            self._reporter.on(Notice(message, verbosity=1))
         with ExitStack() as undo:
             undo.callback(self._engine.close)
             parts = prepare_destination(settings.dest)

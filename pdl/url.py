@@ -23,7 +23,9 @@ _PLAIN = re.compile(
     rf"/[{_UNRESERVED_AND_SUB}:@/%]*(?:\?[{_UNRESERVED_AND_SUB}:@/%?]*)?"
 )
 """What is canonical already, unless `_SUSPECT` finds something: the fast path of nearly every list."""
-_SUSPECT = re.compile(r"/\.\.?(?:[/?]|$)|%(?![0-9A-Fa-f]{2})|http://[^/]*:80/|https://[^/]*:443/|:(?:6553[6-9]|655[4-9]\d|65[6-9]\d\d|6[6-9]\d{3}|[7-9]\d{4})/")
+_SUSPECT = re.compile(
+    r"/\.\.?(?:[/?]|$)|%(?![0-9A-Fa-f]{2})|http://[^/]*:80/|https://[^/]*:443/|:(?:6553[6-9]|655[4-9]\d|65[6-9]\d\d|6[6-9]\d{3}|[7-9]\d{4})/"
+)
 
 _SPLIT = re.compile(r"([^:/?#]*)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#.*)?", re.DOTALL)  # RFC 3986 appendix B
 _ANY_SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?/+")

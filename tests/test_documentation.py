@@ -94,10 +94,10 @@ def test_the_readme_has_the_options_of_the_command_alone() -> None:
 
 
 def test_every_option_that_is_mentioned_exists() -> None:
-    known = set(chain.from_iterable(each.opts for each in options()))
+    known = {"--force-reinstall", *chain.from_iterable(each.opts for each in options())}  # the first is pip's
     code = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "pdl").rglob("*.py"))
-    messages = re.findall(r"(?<![\w-])--[a-z][a-z-]+", "\n".join(re.findall(r'"[^"\n]*"', code)))
-    in_documents = re.findall(r"(?<![\w-])--[a-z][a-z-]+", README + CHANGELOG)
+    messages = re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", "\n".join(re.findall(r'"[^"\n]*"', code)))
+    in_documents = re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", README + CHANGELOG)
     assert set(messages) | set(in_documents) <= known
 
 
@@ -156,7 +156,7 @@ def test_the_readme_has_the_fields_of_json() -> None:
 def test_the_readme_has_every_built_in_engine() -> None:
     told = {marked(name)[0]: text for name, text, *_ in tables(section("Which engine"))[0]}
     assert told.keys() == engines._BUILT_IN.keys()
-    assert "`auto`" in told[engines.resolve_auto("auto")]
+    assert "`auto`" in told[engines.choose("auto").name]
 
 
 def test_the_readme_has_every_layout_with_the_path_that_it_gives() -> None:
@@ -217,6 +217,9 @@ def test_the_library_examples_of_the_readme_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "urls.txt").write_text("".join(f"{server.url(f'/{name}.png')}\n" for name in "xyz"))
+    mirrored = tmp_path / "mirror" / server.origin.removeprefix("http://").partition(":")[0]
+    mirrored.mkdir(parents=True)
+    (mirrored / "x.png").write_bytes(b"from the mirror")
     known: dict[str, Any] = {}
     summaries = []
     for block in blocks("python"):
@@ -229,6 +232,7 @@ def test_the_library_examples_of_the_readme_run(
     assert (first.done, first.skipped, first.failed) == (3, 0, 0)
     assert (again.done, again.skipped, again.failed) == (0, 3, 0)
     assert (known["downloads"].summary.done, known["downloads"].summary.failed) == (2, 0)
+    assert (known["replayed"].done, (tmp_path / "copy" / "x.png").read_bytes()) == (1, b"from the mirror")
     assert known["result"].kind in (Kind.DIGEST, Kind.NAME)  # the example's digest is of another file
     assert {path.name for path in (tmp_path / "images").iterdir()} == {".pdl", *(f"{name}.png" for name in "abxyz")}
 

@@ -40,6 +40,12 @@ FLOORS = (
 OUTSIDE = {
     "pdl.cli": {"click"},
     "pdl.engines.adapter": {"requests", "urllib3"},
+    "pdl.engines.curl.carriage": {"pycurl"},
+    "pdl.engines.curl.engine": {"pycurl"},
+    "pdl.engines.curl.faults": {"pycurl"},
+    "pdl.engines.curl.handles": {"pycurl"},
+    "pdl.engines.curl.loop": {"pycurl"},
+    "pdl.engines.curl.watch": {"pycurl"},
     "pdl.engines.fetch": {"requests", "urllib3"},
     "pdl.engines.gevent": {"gevent"},
     "pdl.engines.pools": {"urllib3"},

@@ -7,7 +7,7 @@ import importlib.util
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from pdl.errors import EngineNotInstalledError, PdlError, UnknownEngineError
+from pdl.errors import EngineNotInstalledError, PdlError, SettingsError, UnknownEngineError
 from pdl.model import Engine
 from pdl.settings import Settings
 
@@ -28,13 +28,26 @@ class _BuiltIn(NamedTuple):
 _BUILT_IN = {
     "sequential": _BuiltIn("pdl.engines.sequential", "SequentialEngine", ("requests",), "one after another"),
     "threads": _BuiltIn("pdl.engines.threads", "ThreadsEngine", ("requests",), "a pool of threads"),
-    "processes": _BuiltIn(
-        "pdl.engines.processes", "ProcessesEngine", ("requests",), "a process for each download at once"
-    ),
     "gevent": _BuiltIn("pdl.engines.gevent", "GeventEngine", ("requests", "gevent"), "greenlets, nothing patched"),
-    "curl": _BuiltIn("pdl.engines.curl", "CurlEngine", ("pycurl",), "libcurl's event loop; HTTP/1.1, HTTP/2 and HTTP/3"),
+    "curl": _BuiltIn(
+        "pdl.engines.curl", "CurlEngine", ("pycurl",), "libcurl's event loop; HTTP/1.1, HTTP/2 and HTTP/3"
+    ),
 }
-_AUTO = ("threads", "sequential")  # in the order of preference
+_AUTO = ("curl", "threads", "sequential")  # in the order of preference
+_COMPILED = frozenset({"pycurl"})
+"""Libraries that may be installed and yet not be imported, as where the libcurl below has changed."""
+
+
+class Choice(NamedTuple):
+    """The engine that a name stands for here.
+
+    Args:
+        name: of the engine, never `auto`.
+        passed_over: why it is not the one that `auto` prefers, in a sentence; None if it is, or was asked for.
+    """
+
+    name: str
+    passed_over: str | None
 
 
 def _others() -> dict[str, EntryPoint]:
@@ -68,7 +81,14 @@ def about(name: str) -> str:
 
 def _missing(needs: tuple[str, ...]) -> str | None:
     missing = [library for library in needs if importlib.util.find_spec(library) is None]
-    return f"not installed; this does it: pip install {' '.join(missing)}" if missing else None
+    if missing:
+        return f"not installed; this does it: pip install {' '.join(missing)}"
+    for library in _COMPILED.intersection(needs):
+        try:
+            importlib.import_module(library)
+        except ImportError as error:
+            return f"broken: {error}; this mends it: pip install --force-reinstall {library}"
+    return None
 
 
 def create(engine: str | Engine, settings: Settings) -> Engine:
@@ -77,21 +97,30 @@ def create(engine: str | Engine, settings: Settings) -> Engine:
     Raises:
         UnknownEngineError: no engine has that name.
         EngineNotInstalledError: its library is not installed.
+        SettingsError: the engine cannot do what is asked of it.
     """
     if not isinstance(engine, str):
         complete = all(callable(getattr(engine, method, None)) for method in ("start", "wait", "close"))
         if not complete or isinstance(engine, type) or not isinstance(getattr(engine, "capacity", None), int):
             raise UnknownEngineError(f"{engine!r} is neither the name of an engine nor an engine")
         return engine
-    return _factory(resolve_auto(engine))(settings)
+    name, passed_over = choose(engine)
+    if settings.http3 and name != "curl" and name in _BUILT_IN:
+        reason = passed_over or f"the engine {name!r} speaks HTTP/1.1 only"
+        raise SettingsError(f"http3 needs the engine 'curl'; {reason}")
+    return _factory(name)(settings)
 
 
-def resolve_auto(engine: str) -> str:
-    """The name of the engine that `auto` stands for here; any other name as it is."""
+def choose(engine: str) -> Choice:
+    """The engine that `auto` stands for here; any other name as it is."""
     if engine != "auto":
-        return engine
-    usable = (name for name in _AUTO if _missing(_BUILT_IN[name].needs) is None)
-    return next(usable, _AUTO[-1])
+        return Choice(engine, None)
+    passed_over = None
+    for name in _AUTO:
+        if (why := _missing(_BUILT_IN[name].needs)) is None:
+            return Choice(name, passed_over)
+        passed_over = passed_over or f"the engine {name!r} is {why}"
+    return Choice(_AUTO[-1], passed_over)
 
 
 def _factory(name: str) -> Callable[[Settings], Engine]:

@@ -322,7 +322,13 @@ class Transfer:
         self._finish(Verdict.FAILED, Kind.DISK, message, errno=error.errno, partial=self._partial())
 
     def _finish(
-        self, verdict: Verdict, kind: Kind | None = None, message: str = "", *, partial: Partial | None = None, **more: Any
+        self,
+        verdict: Verdict,
+        kind: Kind | None = None,
+        message: str = "",
+        *,
+        partial: Partial | None = None,
+        **more: Any,
     ) -> None:
         try:
             if self._opened:
@@ -337,8 +343,8 @@ class Transfer:
                 message = f"cannot write {self.attempt.part}: {error.strerror or error}"
                 more["errno"] = error.errno or errno.EIO
         self.outcome = Outcome(
-            verdict, kind, message, status=self.status, size=self.size, received=self._received, opened=self._opened,
-            ranges_ignored=self._ranges_ignored, partial=partial, **more,
+            verdict, kind, message, status=self.status, size=self.size, received=self._received,
+            opened=self._opened, ranges_ignored=self._ranges_ignored, partial=partial, **more,
         )  # fmt: skip
 
 

@@ -27,8 +27,9 @@ class OutcomeLog:
         if isinstance(event, Progress):
             return
         if isinstance(event, Notice):
-            for line in event.message.splitlines():
-                self._line(printable(line))
+            if event.verbosity <= self._verbosity:
+                for line in event.message.splitlines():
+                    self._line(printable(line))
         elif self._verbosity > 1 or (self._verbosity and event.status == "failed"):
             self._line(printable(_outcome(event)))
 

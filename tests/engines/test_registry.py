@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from pdl import engines
+from pdl.cli import main
 from pdl.errors import EngineNotInstalledError, SettingsError, UnknownEngineError
 from pdl.settings import Settings
 
-BUILT_IN = ["sequential", "threads", "gevent"]
+BUILT_IN = ["sequential", "threads", "gevent", "curl"]
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *libraries: str) -> None:
@@ -63,7 +64,7 @@ def others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_the_built_in_engines_are_known_by_name():
-    assert engines.names()[:3] == BUILT_IN
+    assert engines.names()[: len(BUILT_IN)] == BUILT_IN
     assert set(engines.available()) == set(engines.names())
     assert all(engines.about(name) for name in engines.names())
 
@@ -80,9 +81,7 @@ def test_every_engine_that_can_be_used_is_made_by_its_name_and_has_a_capacity(en
 def test_an_unknown_name_is_told_with_those_that_there_are(name: str):
     with pytest.raises(UnknownEngineError) as raised:
         engines.create(name, Settings())
-    assert str(raised.value).startswith(
-        f"there is no engine {name!r}; there are: auto, sequential, threads, gevent"
-    )
+    assert str(raised.value).startswith(f"there is no engine {name!r}; there are: auto, {', '.join(BUILT_IN)}")
     assert isinstance(raised.value, SettingsError)
 
 
@@ -96,30 +95,91 @@ def test_an_engine_without_its_library_is_told_with_what_installs_it(monkeypatch
 
 
 def test_all_that_is_missing_is_told_at_once(monkeypatch: pytest.MonkeyPatch):
-    without(monkeypatch, "gevent", "requests")
+    without(monkeypatch, "gevent", "pycurl", "requests")
     assert engines.available()["gevent"] == "not installed; this does it: pip install requests gevent"
     with pytest.raises(EngineNotInstalledError):
         engines.create("auto", Settings())
 
 
-def test_what_is_missing_is_found_out_without_an_import(monkeypatch: pytest.MonkeyPatch):
-    def forbidden(name: str, *_: object) -> None:
-        raise AssertionError(f"{name} was imported")
-
-    monkeypatch.setattr(importlib, "import_module", forbidden)
+def test_of_what_is_there_only_compiled_libraries_are_imported_to_find_out(monkeypatch: pytest.MonkeyPatch):
+    imported = []
+    monkeypatch.setattr(importlib, "import_module", imported.append)
     assert all(reason is None for name, reason in engines.available().items() if name in BUILT_IN)
+    assert imported == ["pycurl"]
 
 
 # auto
 
 
-def test_auto_is_the_best_that_can_be_used(monkeypatch: pytest.MonkeyPatch):
-    assert engines.resolve_auto("auto") == "threads"
-    assert engines.resolve_auto("gevent") == "gevent"
-    assert engines.resolve_auto("nonsense") == "nonsense"
+def breaking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let pycurl be installed and yet not be imported."""
+    import_module = importlib.import_module
+
+    def broken(name: str, *args: Any) -> Any:
+        if name == "pycurl":
+            raise ImportError("libcurl link-time version is older than compile-time version")
+        return import_module(name, *args)
+
+    monkeypatch.setattr(importlib, "import_module", broken)
+
+
+def test_auto_is_the_best_that_can_be_used():
+    assert engines.choose("auto") == ("curl", None)
+    assert engines.choose("gevent") == ("gevent", None)
+    assert engines.choose("nonsense") == ("nonsense", None)
     engine = engines.create("auto", Settings())
-    assert type(engine).__name__ == "ThreadsEngine"
+    assert type(engine).__name__ == "CurlEngine"
     engine.close()
+
+
+def test_auto_passes_over_what_is_not_installed_and_tells_why(monkeypatch: pytest.MonkeyPatch):
+    without(monkeypatch, "pycurl")
+    why = "the engine 'curl' is not installed; this does it: pip install pycurl"
+    assert engines.choose("auto") == ("threads", why)
+    without(monkeypatch, "pycurl", "requests")
+    assert engines.choose("auto") == ("sequential", why)  # whose error says what is missing
+
+
+def test_auto_passes_over_what_is_broken_and_tells_why(monkeypatch: pytest.MonkeyPatch):
+    breaking(monkeypatch)
+    name, why = engines.choose("auto")
+    assert name == "threads"
+    assert why == (
+        "the engine 'curl' is broken: libcurl link-time version is older than compile-time version; "
+        "this mends it: pip install --force-reinstall pycurl"
+    )
+    with pytest.raises(EngineNotInstalledError) as raised:
+        engines.create("curl", Settings())
+    assert str(raised.value) == why
+
+
+def test_that_auto_passed_something_over_is_told_to_those_who_want_to_know(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    breaking(monkeypatch)
+    lines = {}
+    for options in ([], ["-v"]):
+        with pytest.raises(SystemExit):
+            main(["file:///etc/passwd", "-d", str(tmp_path), *options])
+        lines[len(options)] = [line for line in capsys.readouterr().err.splitlines() if "'curl'" in line]
+    assert lines[0] == []
+    assert len(lines[1]) == 1
+    assert lines[1][0].endswith("; 'threads' takes its place")
+
+
+# what one engine alone can do
+
+
+@pytest.mark.parametrize("name", [name for name in BUILT_IN if name != "curl"])
+def test_http3_is_refused_by_engines_that_do_not_speak_it(name: str):
+    with pytest.raises(SettingsError, match=f"http3 needs the engine 'curl'; the engine '{name}' speaks HTTP/1.1"):
+        engines.create(name, Settings(http3=True))
+
+
+def test_http3_is_refused_where_auto_cannot_be_the_engine_that_speaks_it(monkeypatch: pytest.MonkeyPatch):
+    without(monkeypatch, "pycurl")
+    with pytest.raises(SettingsError, match="http3 needs the engine 'curl'; the engine 'curl' is not installed"):
+        engines.create("auto", Settings(http3=True))
 
 
 # instances

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,9 @@ from pdl.http.head import (
     MAX_INFORMATIONAL,
     MAX_LINE,
     HeadParser,
+    ResponseHead,
     response_head,
+    whole_head,
 )
 
 
@@ -374,3 +377,29 @@ def test_fields_come_out_as_they_went_in(fields: list[tuple[str, bytes]]):
     clean = [(f"X{name}", value) for name, value in clean]
     raw = answer(*[name.encode() + b":" + value for name, value in clean])
     assert head_of(raw).fields == tuple((name, value.decode("latin-1")) for name, value in clean)
+
+
+SOME_FIELDS = (
+    b"A: b\r\n", b"Content-Length: 5\r\n", b"Content-Length: 6\r\n", b"X:\r\n", b" folded\r\n", b"no field\r\n",
+    b"Transfer-Encoding: chunked\r\n", b"Connection: Close, x\r\n", b"Nul: \0\r\n", b"Bare: x\n",
+)  # fmt: skip
+SOME_STATUSES = (
+    b"HTTP/1.1 200 OK\r\n", b"HTTP/1.0 404\r\n", b"HTTP/1.1 103 Early\r\n", b"HTTP/2 200 \r\n", b"junk\r\n",
+)  # fmt: skip
+
+
+def judged(read: Callable[[], object]) -> object:
+    """What reading comes to: a head, None, or the fault's kind and message."""
+    try:
+        return read()
+    except TransferError as fault:
+        return fault.kind, fault.message
+
+
+@given(st.lists(st.sampled_from(SOME_FIELDS)), st.sampled_from(SOME_STATUSES), st.booleans())
+def test_a_head_that_is_taken_in_one_go_is_what_the_parser_makes_of_it(
+    fields: list[bytes], status: bytes, ends: bool
+):
+    lines = [status, *fields, *([b"\r\n"] if ends else [])]
+    at_once = judged(lambda: whole_head(lines))
+    assert at_once is None or at_once == judged(lambda: head_of(b"".join(lines)))

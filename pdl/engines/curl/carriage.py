@@ -7,6 +7,8 @@ from typing import Any
 
 import pycurl
 
+from pdl.engines.breakage import broken
+from pdl.engines.limits import DRAINED, DRAINING, NEWS_EVERY
 from pdl.errors import Kind
 from pdl.http.chunks import ChunkDecoder
 from pdl.http.clock import TransferClock
@@ -16,8 +18,6 @@ from pdl.http.transfer import Transfer
 from pdl.model import Advanced, Attempt, Event, Finished, Responded
 from pdl.settings import Settings
 
-from ..breakage import broken
-from ..limits import DRAINED, DRAINING, NEWS_EVERY
 from .faults import Failure, fault
 from .handles import Handle
 
@@ -38,8 +38,8 @@ class Carriage:
     """
 
     __slots__ = (
-        "_body", "_broken", "_chunks", "_clock", "_drained", "_head", "_lines", "_news_at", "_noted", "_now", "_parser",
-        "_received", "_told", "_transferring", "attempt", "handle", "interruption", "transfer",
+        "_body", "_broken", "_chunks", "_clock", "_drained", "_head", "_lines", "_news_at", "_noted", "_now",
+        "_parser", "_received", "_told", "_transferring", "attempt", "handle", "interruption", "transfer",
     )  # fmt: skip
 
     def __init__(self, attempt: Attempt, settings: Settings, now: Callable[[], float]) -> None:
@@ -103,7 +103,12 @@ class Carriage:
                 self._take_chunks(self._chunks, data)
         except TransferError as error:
             transfer.on_error(error)
-        return transfer.outcome is None or transfer.outcome.kind is None
+        return not self._has_failed
+
+    @property
+    def _has_failed(self) -> bool:
+        outcome = self.transfer.outcome
+        return outcome is not None and outcome.kind is not None
 
     def _take_chunks(self, chunks: ChunkDecoder, data: bytes) -> None:
         if content := chunks.feed(data):
@@ -196,9 +201,7 @@ class Carriage:
         self._news_at = now + NEWS_EVERY
         if not self._told:
             self._told = True
-            events.append(
-                Responded(self.attempt.id, transfer.status or 0, transfer.total, transfer.validator)
-            )
+            events.append(Responded(self.attempt.id, transfer.status or 0, transfer.total, transfer.validator))
         events.append(Advanced(self.attempt.id, transfer.size))
 
     # -- the end

@@ -9,16 +9,16 @@ from typing import Any
 
 import pycurl
 
+from pdl.engines.addresses import allowed, found
+from pdl.engines.leash import CLOSED
+from pdl.engines.stopwatch import Stopwatch
 from pdl.errors import EngineError, SettingsError
 from pdl.http.fault import TransferError
 from pdl.http.routes import given_ca_location
-from pdl.model import Attempt, Event, Finished
+from pdl.model import Attempt, Event
 from pdl.resolver import Lookup, Resolver
 from pdl.settings import Settings
 
-from ..addresses import allowed, found
-from ..leash import CLOSED
-from ..stopwatch import Stopwatch
 from .carriage import Carriage
 from .handles import Handles, peer
 from .loop import Loop
@@ -168,7 +168,7 @@ def _check(settings: Settings) -> None:
     if settings.cacert is not None and not settings.insecure:
         import ssl  # noqa: PLC0415 - takes time, and few give certificates of their own
 
-        from ..tls import tls_context  # noqa: PLC0415 - needs ssl
+        from pdl.engines.tls import tls_context  # noqa: PLC0415 - needs ssl
 
         tls_context(ssl.SSLContext, settings)
     else:

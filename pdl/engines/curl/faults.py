@@ -98,7 +98,7 @@ def _tls(failure: Failure) -> TransferError:
 
 
 def _broken(failure: Failure) -> TransferError:
-    """The connection ended; within a body over TLS and without a word of the system, its closing alert is missing."""
+    """The connection ended; in a body over TLS, and without a word of the system, its closing alert is missing."""
     if "oo large" in failure.message:
         return TransferError(Kind.PROTOCOL, f"the response head is out of bounds: {_words(failure)}")
     if failure.answered and failure.secure and failure.code == pycurl.E_RECV_ERROR and not failure.errno:

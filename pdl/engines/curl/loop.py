@@ -88,7 +88,7 @@ class Loop:
         self._multi.add_handle(handle)
 
     def remove(self, handle: Any) -> None:
-        """End a handle's transfer, whatever its state; its connection is closed unless the response was complete."""
+        """End a handle's transfer, whatever its state; its connection ends too unless the response was complete."""
         self._multi.remove_handle(handle)
 
     def ring(self) -> None:
