@@ -3,7 +3,8 @@
     python benchmarks/engines.py [--count 10000] [--size 10240] [--jobs 16] [--rounds 5] [ENGINE...]
 
 Every measurement is a fresh process; the contestants run in turns, so that a noisy machine is noisy for all. What
-each fetched is compared with the originals. Figures are medians; ratios are taken round by round.
+each fetched is compared with the originals. Figures are medians; ratios are taken round by round. CPU and memory
+are those of the process and all its descendants; memory that they share counts for each.
 """
 
 from __future__ import annotations
@@ -15,35 +16,72 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from nginx import Nginx
 
 from pdl import engines
 
 HAND_WRITTEN = "requests pool"
+LOOK_EVERY = 0.1
+"""Seconds between two looks at the memory of all processes."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """One run: seconds, seconds of CPU of the process and its children, peak memory of the largest in MiB."""
+    """One run: seconds, seconds of CPU, peak memory in MiB."""
 
     wall: float
     cpu: float
     rss: float
 
 
+class Memory(threading.Thread):
+    """Watches the resident memory of a process and all its descendants; `peak` is in MiB."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__()
+        self.peak = 0.0
+        self._pid = pid
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        while not self._over.wait(LOOK_EVERY):
+            self.peak = max(self.peak, self._look())
+
+    def _look(self) -> float:
+        total = 0
+        try:
+            root = psutil.Process(self._pid)
+            for process in (root, *root.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):
+                    total += process.memory_info().rss
+        except psutil.NoSuchProcess:
+            pass
+        return total / 2**20
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join()
+
+
 def measure(command: list[str]) -> Figures:
     started = time.perf_counter()
     process = subprocess.Popen(command)
+    memory = Memory(process.pid)
+    memory.start()
     _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
     wall = time.perf_counter() - started
+    memory.stop()
+    process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise SystemExit(f"{' '.join(command)} exited with {process.returncode}")
-    return Figures(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return Figures(wall, usage.ru_utime + usage.ru_stime, max(memory.peak, usage.ru_maxrss / 1024))
 
 
 def command_for(name: str, urls: Path, dest: Path, jobs: int) -> list[str]:
