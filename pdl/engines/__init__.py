@@ -28,6 +28,9 @@ class _BuiltIn(NamedTuple):
 _BUILT_IN = {
     "sequential": _BuiltIn("pdl.engines.sequential", "SequentialEngine", ("requests",), "one after another"),
     "threads": _BuiltIn("pdl.engines.threads", "ThreadsEngine", ("requests",), "a pool of threads"),
+    "processes": _BuiltIn(
+        "pdl.engines.processes", "ProcessesEngine", ("requests",), "a process for each download at once"
+    ),
     "gevent": _BuiltIn("pdl.engines.gevent", "GeventEngine", ("requests", "gevent"), "greenlets, nothing patched"),
     "curl": _BuiltIn(
         "pdl.engines.curl", "CurlEngine", ("pycurl",), "libcurl's event loop; HTTP/1.1, HTTP/2 and HTTP/3"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 from carrying import attempts_for, carry, engine_of, fetch_one, outcomes
 from faultserver import FaultServer
+from in_workers import run_at_start
 
 from pdl import engines
 from pdl.errors import EngineError, Kind
@@ -155,17 +157,52 @@ def test_every_attempt_ends_once_and_nothing_comes_after(engine_name, server: Fa
 # line 2: a worker that raises ends its attempt
 
 
-def test_a_worker_that_raises_ends_its_attempt_with_kind_worker(
-    engine_name, server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+BREAKABLE = """
+    import os
+    from pdl.http.transfer import Transfer
+
+    real = Transfer.request
+
+    def request(transfer):
+        if os.path.exists({switch!r}):
+            raise ZeroDivisionError("on purpose")
+        return real(transfer)
+
+    Transfer.request = request
+"""
+"""What a worker process runs first, as nobody can patch it later."""
+
+
+@pytest.fixture
+def breaking(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], AbstractContextManager[None]]:
+    """A block in which those that carry attempts raise, in engines that are made after this was asked for."""
     from pdl.http.transfer import Transfer  # noqa: PLC0415 - patched here, where its name is looked up
+
+    folder = tmp_path_factory.mktemp("breaking")
+    switch = folder / "broken"
+    run_at_start(monkeypatch, folder, BREAKABLE.format(switch=str(switch)))
 
     def broken(_: Transfer) -> None:
         raise ZeroDivisionError("on purpose")
 
-    with engine_of(engine_name) as engine:
+    @contextmanager
+    def block() -> Iterator[None]:
+        switch.touch()
         with monkeypatch.context() as patch:
             patch.setattr(Transfer, "request", broken)
+            yield
+        switch.unlink()
+
+    return block
+
+
+def test_a_worker_that_raises_ends_its_attempt_with_kind_worker(
+    engine_name, server: FaultServer, tmp_path: Path, breaking
+):
+    with engine_of(engine_name) as engine:
+        with breaking():
             outcome = fetch_one(engine, server.url("/file"), tmp_path)
         assert outcome.kind is Kind.WORKER
         assert "ZeroDivisionError: on purpose" in outcome.message
@@ -244,20 +281,54 @@ def test_close_ends_what_is_under_way_and_leaves_nothing(
     assert verdicts == [Verdict.STOPPED] * len(attempts)
 
 
-@pytest.fixture
-def hanging_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Names below .hanging resolve only when the event is set."""
-    release, real = threading.Event(), socket.getaddrinfo
+HANGING = """
+    import pathlib, socket, threading
+
+    real = socket.getaddrinfo
 
     def getaddrinfo(host, *args, **kwargs):
         if str(host).endswith(".hanging"):
-            release.wait()
+            pathlib.Path({asked!r}, host).touch()
+            threading.Event().wait()
+        return real(host, *args, **kwargs)
+
+    socket.getaddrinfo = getaddrinfo
+"""
+"""What a worker process runs first; there nothing sets the event."""
+
+
+class HangingNames(threading.Event):
+    """Names below .hanging resolve only when this is set.
+
+    Args:
+        folder: shows which were asked for.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def asked(self) -> set[str]:
+        return {path.name for path in self.folder.iterdir()}
+
+
+@pytest.fixture
+def hanging_names(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[HangingNames]:
+    names, real = HangingNames(tmp_path_factory.mktemp("asked")), socket.getaddrinfo
+    run_at_start(monkeypatch, tmp_path_factory.mktemp("hanging"), HANGING.format(asked=str(names.folder)))
+
+    def getaddrinfo(host, *args, **kwargs):
+        if str(host).endswith(".hanging"):
+            (names.folder / host).touch()
+            names.wait()
             raise socket.gaierror(socket.EAI_AGAIN, "hung")
         return real(host, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    yield release
-    release.set()
+    yield names
+    names.set()
 
 
 def test_close_does_not_wait_for_name_resolution(engine_name, hanging_names, tmp_path: Path, nothing_left):
@@ -265,6 +336,8 @@ def test_close_does_not_wait_for_name_resolution(engine_name, hanging_names, tmp
     for attempt in attempts_for(["http://a.hanging/", "http://b.hanging/"], tmp_path)[: engine.capacity]:
         engine.start(attempt)
     assert engine.wait(0.2) == []
+    while len(hanging_names.asked()) < min(2, engine.capacity):
+        assert engine.wait(0.02) == []
     engine.close()
     verdicts = [event.outcome.verdict for event in engine.wait(0) if isinstance(event, Finished)]
     assert verdicts == [Verdict.STOPPED] * min(2, engine.capacity)
@@ -364,7 +437,7 @@ def test_a_consumer_that_holds_the_loop_costs_no_attempt(
                 break
             hold.wait(1.5 if len(found) == 0 and _ < 2 else 0)  # nobody sets it: the consumer is busy
             found |= outcomes(engine.wait(0.05))
-    if engine_name == "threads":  # its threads work on meanwhile, and so do their clocks
+    if engine_name in ("threads", "processes"):  # their workers work on meanwhile, and so do the clocks
         assert len(found) == len(attempts)
     else:
         assert {outcome.verdict for outcome in found.values()} == {Verdict.DONE}

@@ -16,7 +16,7 @@ from pdl.cli import main
 from pdl.errors import EngineNotInstalledError, SettingsError, UnknownEngineError
 from pdl.settings import Settings
 
-BUILT_IN = ["sequential", "threads", "gevent", "curl"]
+BUILT_IN = ["sequential", "threads", "processes", "gevent", "curl"]
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *libraries: str) -> None:

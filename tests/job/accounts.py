@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -65,13 +66,31 @@ def urls(server: FaultServer, targets: Iterable[str]) -> str:
     return "".join(server.url(target) + "\n" for target in targets)
 
 
+def left_of_group(leader: int) -> list[str]:
+    """What is still there of a process group a second after its leader's end.
+
+    multiprocessing's resource tracker ends when all others have, and gone is a process only some time after that.
+    """
+    until = time.monotonic() + 1
+    while (left := group_of(leader)) and time.monotonic() < until:
+        time.sleep(0.005)
+    return left
+
+
 def group_of(leader: int) -> list[str]:
-    """The processes of a process group, each in words; zombies count."""
-    found = []
-    for process in psutil.process_iter(["pid", "name", "status"]):
+    """The processes of a process group, each in words.
+
+    Zombies count, but for those that the system's first process has yet to take, their own parent being gone.
+    """
+    found = {}
+    for process in psutil.process_iter(["pid", "ppid", "name", "status"]):
         try:
             if os.getpgid(process.pid) == leader:
-                found.append(f"{process.info}")
+                found[process.pid] = process.info
         except ProcessLookupError:
             continue
-    return found
+    return [
+        f"{info}"
+        for info in found.values()
+        if info["status"] != psutil.STATUS_ZOMBIE or info["pid"] == leader or info["ppid"] in found
+    ]

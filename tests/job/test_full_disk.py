@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +10,9 @@ from typing import Any
 
 import pytest
 from accounts import account_in, expected, files_in, parts_in, urls
+from disks import HOME, IN_WORKERS, Disk
 from faultserver import FaultServer, run_pdl
+from in_workers import run_at_start
 
 import pdl
 from pdl.model import Notice
@@ -20,33 +20,15 @@ from pdl.progress import Reported
 from pdl.storage import database, ledger, part, publish
 
 
-class Disk:
-    """What a module sees of `os`, on a disk that takes some bytes and names and no more."""
-
-    def __init__(self, *, room: float = float("inf"), closes: bool = True, links: bool = True) -> None:
-        self._room = room
-        self._closes = closes
-        self._links = links
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(os, name)
-
-    def write(self, descriptor: int, data: bytes) -> int:
-        if self._room <= 0:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        taken = data[: int(min(self._room, len(data)))]
-        self._room -= len(taken)
-        return os.write(descriptor, taken)
-
-    def close(self, descriptor: int) -> None:
-        os.close(descriptor)
-        if not self._closes:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def link(self, *args: Any, **options: Any) -> None:
-        if not self._links:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.link(*args, **options)
+def put_on(disk: dict[str, Any], module: Any, patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Put a module on such a disk, in this process and in worker processes."""
+    patch.setattr(module, "os", Disk(**disk))
+    if module is part:
+        if "room" in disk:
+            shared = folder / "room"
+            shared.write_text(f"{disk['room']:20}")
+            disk = {"shared": str(shared)}
+        run_at_start(patch, folder, IN_WORKERS.format(home=HOME, options=disk))
 
 
 class Notices:
@@ -78,13 +60,13 @@ def assert_next_run_completes(server: FaultServer, targets: list[str], dest: Pat
 
 
 def test_a_full_disk_stops_the_run_and_keeps_what_came(
-    engine_name, server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine_name, server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory
 ):
     stalled = [] if engine_name == "sequential" else ["/stall/in-body/held?size=300000&at=100000"]
     targets = ["/file/small", *stalled, "/file/large?size=800000", *(f"/file/{number}" for number in range(200))]
     notices = Notices(server, *stalled)
     with monkeypatch.context() as patch:
-        patch.setattr(part, "os", Disk(room=500_000))
+        put_on({"room": 500_000}, part, patch, tmp_path_factory.mktemp("disk"))
         summary = pdl.download_all(map(server.url, targets), tmp_path, engine=engine_name, jobs=2, progress=notices)
     assert (summary.stopped, summary.exit_code) == ("disk-full", 5)
     assert notices.messages == [f"the disk of {str(tmp_path)!r} is full: nothing new is started"]
@@ -110,11 +92,12 @@ def test_a_disk_that_is_found_full_at_the_end_of_a_file_gives_no_file(
     monkeypatch: pytest.MonkeyPatch,
     module: Any,
     fault: dict[str, bool],
+    tmp_path_factory,
 ):
     targets = ["/file/a?size=5000", "/file/b"]
     notices = Notices(server)
     with monkeypatch.context() as patch:
-        patch.setattr(module, "os", Disk(**fault))
+        put_on(fault, module, patch, tmp_path_factory.mktemp("disk"))
         summary = pdl.download_all(map(server.url, targets), tmp_path, engine=engine_name, jobs=1, progress=notices)
     assert (summary.exit_code, summary.failed_by_kind, summary.left) == (5, {"disk": 1}, 1)
     assert len(notices.messages) == 1

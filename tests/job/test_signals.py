@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from accounts import Account, account_in, expected, files_in, group_of, parts_in, urls
+from accounts import Account, account_in, expected, files_in, left_of_group, parts_in, urls
 from faultserver import FaultServer, run_pdl, start_pdl
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX has them")
@@ -40,7 +40,7 @@ def stop(process: subprocess.Popen[str], signum: signal.Signals = signal.SIGINT)
     stdout, stderr = process.communicate(timeout=SOON)
     assert "Traceback" not in stderr, stderr
     assert "Exception" not in stderr, stderr
-    assert group_of(process.pid) == []
+    assert left_of_group(process.pid) == []
     account = account_in(stderr)
     assert account.balances, account
     return Stopped(process.returncode, stdout, account)
@@ -227,7 +227,7 @@ def test_a_second_signal_ends_the_program_at_once(engine_name, server: FaultServ
         process.wait(timeout=SOON)
         assert process.returncode == 128 + signal.SIGTERM
         assert process.stderr.read() == ""
-        assert group_of(process.pid) == []
+        assert left_of_group(process.pid) == []
 
 
 @pytest.fixture

@@ -1,0 +1,121 @@
+"""A worker process as the engine sees it."""
+
+from __future__ import annotations
+
+import contextlib
+from multiprocessing.connection import Connection
+from typing import Any
+
+from pdl.model import Attempt
+from pdl.settings import Settings
+
+from .queues import Receiver, Sender, one_way
+from .starting import Nursery
+from .undisturbed import leave_signals_to_the_engine
+from .words import Word
+
+_DYING = 0.5
+"""Seconds that a process gets to be gone when it has closed its end or was killed."""
+_UNKNOWN = 255
+"""The exit code of a process whose fork server was gone before it could tell."""
+
+
+class Hand:
+    """Starts a worker process, talks to it, and sees it dead.
+
+    Args:
+        nursery: what makes processes.
+        settings: for the worker.
+
+    Raises:
+        OSError, EOFError: no process can be started now.
+    """
+
+    def __init__(self, nursery: Nursery, settings: Settings) -> None:
+        self.attempt: int | None = None
+        """What it carries."""
+        self.ready = False
+        tasks, self._tasks = one_way()
+        self._events, events = one_way()
+        self._process = nursery.process(_work, (settings, tasks, events))
+        try:
+            self._process.start()
+        except BaseException:
+            self._let_go()  # which ends it, if it has come to life
+            raise
+        finally:  # the other side alone must hold these, or neither end would hear of the other's death
+            tasks.close()
+            events.close()
+
+    @property
+    def connection(self) -> Connection:
+        """What becomes readable when there is something to `hear`."""
+        return self._events.connection
+
+    def hear(self) -> Any:
+        """The next event or word.
+
+        Raises:
+            EOFError, OSError: the process has died.
+        """
+        return self._events.get()
+
+    def has_more(self) -> bool:
+        """Whether `hear` would find something at once, the end included."""
+        return self._events.wait(0)
+
+    def give(self, attempt: Attempt) -> None:
+        """Have it carry an attempt.
+
+        Raises:
+            OSError: the process has died.
+            Exception: the attempt cannot be pickled.
+        """
+        self._tasks.put(attempt)
+        self.attempt = attempt.id
+
+    def say(self, word: Word) -> None:
+        """Tell it something; one that has died does not hear it."""
+        with contextlib.suppress(OSError):
+            self._tasks.put(word)
+
+    def kill(self) -> None:
+        """End it at once; what it has sent before can still be heard."""
+        self._process.kill()
+
+    def is_lost(self) -> bool:
+        """Whether it is dead and cannot say so, as another process that was forked meanwhile has its end open."""
+        return self._process.exitcode not in (None, _UNKNOWN) and not self.has_more()
+
+    def bury(self) -> int | None:
+        """See to it that it is dead, let go of it, and answer its exit code, if that is known."""
+        self._process.join(_DYING)
+        if self._process.exitcode is None:
+            self._process.kill()
+            self._process.join(_DYING)
+        code = self._process.exitcode
+        self._let_go()
+        with contextlib.suppress(ValueError):  # it still runs, as even SIGKILL waits for some disks
+            self._process.close()
+        return None if code == _UNKNOWN else code
+
+    def _let_go(self) -> None:
+        self._tasks.close()
+        self._events.close()
+
+
+def _work(settings: Settings, tasks: Receiver, events: Sender) -> None:
+    """What the process does."""
+    leave_signals_to_the_engine()
+    from .worker import Worker  # noqa: PLC0415 - brings requests, which the engine's process can do without
+
+    Worker(settings, tasks, events).run()
+
+
+def cause_of_death(code: int | None) -> str:
+    """In words."""
+    if code is None:
+        return "the worker process died"
+    if code < 0:
+        return f"the worker process was killed by signal {-code}"
+    return f"the worker process ended with code {code}"

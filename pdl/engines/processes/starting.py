@@ -1,0 +1,81 @@
+"""How worker processes come to life: by which start method, and what is said where that cannot be."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from typing import Any, Protocol
+
+from pdl.errors import EngineError
+
+_UNGUARDED = 95
+"""Code with which a process ends that should have become a worker, and found itself making an engine."""
+_UNGUARDED_MESSAGE = (
+    "a worker process cannot start, as it runs this program's script from the beginning: "
+    'let the script call pdl below `if __name__ == "__main__":`'
+)
+
+
+class Nursery(Protocol):
+    """What makes processes."""
+
+    def process(self, target: Callable[..., None], args: tuple[Any, ...]) -> BaseProcess:
+        """A process that is yet to be started."""
+
+    def close(self) -> None:
+        """End what it keeps running for that; its processes have ended."""
+
+
+class SpawningNursery:
+    """Each process is a Python of its own that begins from nothing, and imports the script of the program."""
+
+    def process(self, target: Callable[..., None], args: tuple[Any, ...]) -> BaseProcess:
+        spawn = multiprocessing.get_context("spawn")
+        return spawn.Process(target=target, args=args, name="pdl-worker", daemon=True)
+
+    def close(self) -> None:
+        pass
+
+
+def open_nursery(preload: str) -> Nursery:
+    """What makes processes here: forks of a server that has a module loaded, where that is safe.
+
+    That is Linux; libraries of macOS break in forked processes, and Windows does not fork. A program that has set
+    the start method of multiprocessing to `spawn` gets what it asked for.
+    """
+    chosen = multiprocessing.get_start_method(allow_none=True)
+    if sys.platform != "linux" or chosen == "spawn" or getattr(sys, "frozen", False):
+        return SpawningNursery()
+    from .forking import ForkingNursery  # noqa: PLC0415 - cannot be imported everywhere
+
+    return ForkingNursery(preload)
+
+
+def refuse_impossible() -> None:
+    """Say why this process cannot have workers, if so.
+
+    Raises:
+        EngineError: it may have no children.
+    """
+    me = multiprocessing.current_process()
+    # private, but what multiprocessing itself goes by; while it is set the script of the program is being imported
+    if getattr(me, "_inheriting", False):
+        os._exit(_UNGUARDED)  # in silence; the process that has started this one says what is wrong
+    if me.daemon:
+        raise EngineError(
+            "this process is a daemonic child of multiprocessing, which may have no children of its own: "
+            "use another engine here, or a process with daemon=False"
+        )
+
+
+def explain_early_end(code: int | None) -> str:
+    """Why a worker process has ended before it was ready."""
+    if code == _UNGUARDED:
+        return _UNGUARDED_MESSAGE
+    return (
+        f"a worker process ended with code {code} before it was ready; "
+        "another engine, such as threads, carries the same in this process"
+    )
