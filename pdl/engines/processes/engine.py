@@ -18,7 +18,7 @@ from pdl.model import Advanced, Attempt, Event, Finished, Outcome, Verdict
 from pdl.settings import Settings
 
 from .hand import Hand, cause_of_death
-from .starting import explain_early_end, open_nursery, refuse_impossible
+from .starting import UNGUARDED, UNGUARDED_MESSAGE, open_nursery, refuse_impossible
 from .undisturbed import undisturbed
 from .words import Word
 
@@ -155,7 +155,8 @@ class ProcessesEngine:
         elif not hand.ready:
             self._failed_in_a_row += 1
             if code is None or code >= 0 or self._failed_in_a_row >= _TRIES:
-                raise EngineError(explain_early_end(code))
+                told = f"{cause_of_death(code)} before it was ready; {self._nursery.advice}"
+                raise EngineError(UNGUARDED_MESSAGE if code == UNGUARDED else told) from None
 
     def _end(self, attempt: int, message: str) -> None:
         del self._active[attempt]

@@ -31,6 +31,8 @@ class ForkingNursery:
         preload: the module that the server loads.
     """
 
+    advice = "another engine, such as threads, needs no processes"
+
     def __init__(self, preload: str) -> None:
         self._server = _Server()
         self._server.set_forkserver_preload([preload])

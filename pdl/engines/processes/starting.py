@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 from pdl.errors import EngineError
 
-_UNGUARDED = 95
+UNGUARDED = 95
 """Code with which a process ends that should have become a worker, and found itself making an engine."""
-_UNGUARDED_MESSAGE = (
+UNGUARDED_MESSAGE = (
     "a worker process cannot start, as it runs this program's script from the beginning: "
     'let the script call pdl below `if __name__ == "__main__":`'
 )
@@ -21,6 +21,9 @@ _UNGUARDED_MESSAGE = (
 
 class Nursery(Protocol):
     """What makes processes."""
+
+    advice: str
+    """What to do where none comes to life."""
 
     def process(self, target: Callable[..., None], args: tuple[Any, ...]) -> BaseProcess:
         """A process that is yet to be started."""
@@ -31,6 +34,11 @@ class Nursery(Protocol):
 
 class SpawningNursery:
     """Each process is a Python of its own that begins from nothing, and imports the script of the program."""
+
+    advice = (
+        "it imports this program's script first, so that must not fail, "
+        'and must call pdl below `if __name__ == "__main__":`'
+    )
 
     def process(self, target: Callable[..., None], args: tuple[Any, ...]) -> BaseProcess:
         spawn = multiprocessing.get_context("spawn")
@@ -63,19 +71,9 @@ def refuse_impossible() -> None:
     me = multiprocessing.current_process()
     # private, but what multiprocessing itself goes by; while it is set the script of the program is being imported
     if getattr(me, "_inheriting", False):
-        os._exit(_UNGUARDED)  # in silence; the process that has started this one says what is wrong
+        os._exit(UNGUARDED)  # in silence; the process that has started this one says what is wrong
     if me.daemon:
         raise EngineError(
             "this process is a daemonic child of multiprocessing, which may have no children of its own: "
             "use another engine here, or a process with daemon=False"
         )
-
-
-def explain_early_end(code: int | None) -> str:
-    """Why a worker process has ended before it was ready."""
-    if code == _UNGUARDED:
-        return _UNGUARDED_MESSAGE
-    return (
-        f"a worker process ended with code {code} before it was ready; "
-        "another engine, such as threads, carries the same in this process"
-    )
