@@ -7,15 +7,18 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 import trustme
 
 HOST = "127.0.0.1"
+_PATIENCE = 10.0  # seconds, for what the server is to log
 _SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # where nginx may be, outside of an ordinary user's path
 
 
@@ -68,6 +71,9 @@ class RealServer(ABC):
                 [path, *self.arguments()], cwd=folder, env=variables, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=errors, text=True,
             )  # fmt: skip
+        self._lines: SimpleQueue[str] = SimpleQueue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         try:
             self._wait_until_it_answers()
         except BaseException:
@@ -81,6 +87,12 @@ class RealServer(ABC):
     @abstractmethod
     def logged(self, line: str) -> Logged:
         """A line of the log."""
+
+    def _read(self) -> None:
+        """Take the log from the program, which would wait once it has written as much as a pipe holds."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
 
     def _certify(self) -> tuple[Path, Path, str]:
         authority = trustme.CA()
@@ -114,12 +126,12 @@ class RealServer(ABC):
 
     def requests(self, count: int) -> list[Logged]:
         """The next entries of the log, of which there must be as many as that; it is waited for them."""
-        assert self._process.stdout is not None
-        return [self.logged(self._process.stdout.readline()) for _ in range(count)]
+        return [self.logged(self._lines.get(timeout=_PATIENCE)) for _ in range(count)]
 
     def close(self) -> None:
-        self._process.terminate()
-        self._process.communicate()
+        with self._process:
+            self._process.terminate()
+            self._reader.join()
 
 
 def _free_port() -> int:
