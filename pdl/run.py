@@ -14,7 +14,7 @@ from . import engines
 from .errors import DestinationError, EngineError, Kind, PdlError
 from .http.routes import Routes
 from .intake import Admitted, Intake
-from .model import Advanced, Entry, Event, Finished, Notice, Outcome, Progress, Responded, Result, Running, Verdict
+from .model import Advanced, Entry, Event, Finished, Notice, Outcome, Progress, Result, Running, Verdict
 from .naming import Naming
 from .progress import Reporter
 from .scheduler import Ended, Scheduler, Task
@@ -226,12 +226,12 @@ class Run:
         task = self._scheduler.task(event.attempt)
         if task is None:
             return
-        if isinstance(event, Advanced):
-            task.size = event.size
-        elif isinstance(event, Responded):
-            task.total = event.length
-        else:
+        if isinstance(event, Finished):
             self._learn_end(event, task)
+        elif isinstance(event, Advanced):
+            task.size = event.size
+        else:
+            task.total = event.length
 
     def _learn_end(self, event: Finished, task: Task) -> None:
         outcome, now = event.outcome, time.monotonic()

@@ -65,7 +65,7 @@ class Transfer:
         """The request to send."""
         attempt = self.attempt
         parts = urls.split(attempt.url)
-        given = {name.lower() for name, _ in attempt.headers}
+        given = {name.lower() for name, _ in attempt.headers} if attempt.headers else ()
         headers = [("Host", parts.authority)]
         if "user-agent" not in given:
             headers.append(("User-Agent", self._settings.user_agent))
@@ -104,7 +104,7 @@ class Transfer:
     def _judge(self, head: ResponseHead) -> None:
         partial = self.attempt.partial
         if head.status in (200, 203):
-            self._whole(head)
+            self._whole(head, partial)
         elif head.status == 206 and partial is not None:
             self._continued(head, partial)
         elif head.status == 416 and partial is not None:
@@ -116,9 +116,9 @@ class Transfer:
         else:
             self._refused(head)
 
-    def _whole(self, head: ResponseHead) -> None:
+    def _whole(self, head: ResponseHead, partial: Partial | None) -> None:
         self._check_coding(head)
-        self._ranges_ignored = self.attempt.partial is not None and self._same_version(head)
+        self._ranges_ignored = partial is not None and self._same_version(head)
         self._expect(head.content_length, head.content_length)
         self._head = head
         self._part.begin()
