@@ -17,7 +17,10 @@ from realservers import Caddy, Nginx, RealServer
 from pdl.errors import Kind
 from pdl.model import Attempt, Engine, Outcome, Partial, Verdict
 
-pytest.importorskip("pycurl")
+pycurl = pytest.importorskip("pycurl")
+needs_http_3 = pytest.mark.skipif(
+    not pycurl.version_info()[4] & pycurl.VERSION_HTTP3, reason="this libcurl does not speak HTTP/3"
+)
 
 MANY = {f"{n:02d}": content(n * 7919 % 100_000, n) for n in range(60)}
 LARGE = content(5_000_000, 1)
@@ -63,7 +66,9 @@ VERSIONS = {
     "HTTP/2.0": Version(Nginx, {}, {}),
     "HTTP/3.0": Version(Caddy, {}, {"http3": True}),
 }
-every_version = pytest.mark.parametrize("version", VERSIONS)
+every_version = pytest.mark.parametrize(
+    "version", ["HTTP/1.1", "HTTP/2.0", pytest.param("HTTP/3.0", marks=needs_http_3)]
+)
 
 
 def engine_for(server: RealServer, **settings: Any):
@@ -133,6 +138,7 @@ def test_https_without_http_2_is_carried_over_several_connections(start: Start, 
 # HTTP/3
 
 
+@needs_http_3
 def test_http_3_is_spoken_where_it_is_asked_for(start: Start, parts: Path):
     caddy = start(Caddy, MANY)
     fetch_many(caddy, parts, jobs=30, http3=True)
@@ -149,6 +155,7 @@ def test_http_3_is_not_spoken_unless_it_is_asked_for(start: Start, parts: Path):
     assert len({each.connection for each in logged}) == 1
 
 
+@needs_http_3
 @pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/2.0"])
 def test_a_server_without_http_3_works_where_it_is_asked_for(start: Start, parts: Path, version: str):
     nginx = start(Nginx, MANY, **VERSIONS[version].options)
