@@ -28,7 +28,7 @@ class _Crowd:
                 await self._complete.wait()
                 self._now -= 1
                 writer.write(_ANSWER)
-        except (OSError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             writer.close()
 
 
