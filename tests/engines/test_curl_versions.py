@@ -124,6 +124,12 @@ def wait_for_all(engine: Engine, attempts: list[Attempt]) -> dict[int, Outcome]:
     return found
 
 
+def test_a_connection_that_the_server_ends_after_some_files_costs_no_attempt(start: Start, parts: Path):
+    nginx = start(Nginx, MANY, keepalive_requests=15)
+    fetch_many(nginx, parts, jobs=10)
+    assert {each.protocol for each in nginx.requests(len(MANY))} == {"HTTP/2.0"}
+
+
 # https without HTTP/2
 
 
@@ -133,6 +139,15 @@ def test_https_without_http_2_is_carried_over_several_connections(start: Start, 
     logged = nginx.requests(len(MANY))
     assert {each.protocol for each in logged} == {"HTTP/1.1"}
     assert 1 < len({each.connection for each in logged}) <= 20
+
+
+def test_nobody_waits_for_another_file_of_an_unknown_host_that_lacks_http_2(
+    tls_server: FaultServer, ca_pem: str, parts: Path
+):
+    attempts = attempts_for([tls_server.url(f"/stall/before-head/{n}") for n in range(20)], parts)
+    with engine_of("curl", jobs=20, cacert=ca_pem) as engine:
+        carry_until_all_stall(engine, attempts, tls_server)
+    assert tls_server.max_in_flight("/stall") == 20
 
 
 # HTTP/3

@@ -7,6 +7,7 @@ from typing import Any
 
 import pycurl
 
+from pdl import url as urls
 from pdl.engines.breakage import broken
 from pdl.engines.limits import DRAINED, DRAINING, NEWS_EVERY
 from pdl.errors import Kind
@@ -39,12 +40,14 @@ class Carriage:
 
     __slots__ = (
         "_body", "_broken", "_chunks", "_clock", "_drained", "_head", "_lines", "_news_at", "_noted", "_now",
-        "_parser", "_received", "_told", "_transferring", "attempt", "handle", "interruption", "transfer",
+        "_parser", "_received", "_told", "_transferring", "attempt", "handle", "interruption", "origin", "transfer",
     )  # fmt: skip
 
     def __init__(self, attempt: Attempt, settings: Settings, now: Callable[[], float]) -> None:
         self.attempt = attempt
         self.transfer = Transfer(attempt, settings)
+        self.origin = f"{attempt.proxy or ''} {urls.origin(attempt.url)}" if attempt.url.startswith("https:") else None
+        """What may carry several transfers over one connection, and by which way; None if it cannot."""
         self.handle: Handle | None = None
         """libcurl's, once there is one."""
         self.interruption: BaseException | None = None
@@ -163,7 +166,7 @@ class Carriage:
         try:
             if self._lines and self._head is None:
                 self._read_head()
-            if not self._transferring and self._info(pycurl.PRETRANSFER_TIME) > 0:
+            if not self._transferring and self.is_connected:
                 self._transferring = True
                 self._clock.transferring()
             self._judge()
@@ -239,9 +242,28 @@ class Carriage:
             attempt.url.startswith("https:"), self._head is not None,
         )  # fmt: skip
 
+    # -- what libcurl knows of it
+
     def _info(self, what: int) -> Any:
         assert self.handle is not None
         return self.handle.curl.getinfo(what)
+
+    @property
+    def is_connected(self) -> bool:
+        """The request is on its way."""
+        return bool(self._info(pycurl.PRETRANSFER_TIME) > 0)
+
+    @property
+    def shares_its_connection(self) -> bool:
+        """It goes over one that was there before it."""
+        return bool(self._info(pycurl.NUM_CONNECTS) == 0)
+
+    @property
+    def version(self) -> int:
+        """libcurl's number of the version of HTTP that the answer came in; 0 without one."""
+        return int(self._info(pycurl.INFO_HTTP_VERSION)) if self.handle is not None else 0
+
+    # -- other ends
 
     def give_up(self, error: TransferError) -> Finished:
         """End it with a fault of pdl's own finding."""

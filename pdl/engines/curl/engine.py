@@ -16,11 +16,12 @@ from pdl.errors import EngineError, SettingsError
 from pdl.http.fault import TransferError
 from pdl.http.routes import given_ca_location
 from pdl.model import Attempt, Event
-from pdl.resolver import Lookup, Resolver
+from pdl.resolver import Address, Lookup, Resolver
 from pdl.settings import Settings
 
 from .carriage import Carriage
 from .handles import Handles, peer
+from .inquiries import Inquiries
 from .loop import Loop
 
 _IDLE = 256
@@ -45,6 +46,7 @@ class CurlEngine:
         self._watch = Stopwatch()
         self._resolver = Resolver()
         self._handles = Handles(settings)
+        self._inquiries = Inquiries()
         self._loop = Loop(max(_IDLE, settings.jobs))
         self._carried: dict[Any, Carriage] = {}  # by libcurl's handle
         self._named: dict[Carriage, tuple[Lookup, Callable[[], object]]] = {}  # while their names are looked up
@@ -70,18 +72,30 @@ class CurlEngine:
         lookup.call_when_done(tell)
 
     def _set_off(self, carriage: Carriage, lookup: Lookup) -> None:
-        """Give the attempt to libcurl."""
-        attempt = carriage.attempt
+        """Give the attempt to libcurl, unless it has to wait until more is known of its origin."""
+        origin, inquiries = carriage.origin, self._inquiries
         try:
-            addresses = tuple(allowed(found(lookup), refuse_link_local=attempt.refuse_link_local))
-            handle = self._handles.take(attempt, carriage.transfer.request(), addresses)
+            addresses = tuple(allowed(found(lookup), refuse_link_local=carriage.attempt.refuse_link_local))
+        except TransferError as error:
+            self._ended.append(carriage.give_up(error))
+            return
+        patient = inquiries.multiplexes(origin) if origin is not None else False
+        if patient is not None:
+            self._add(carriage, addresses, patient=patient)
+        elif origin is not None and inquiries.admit(origin, carriage, addresses):
+            self._add(carriage, addresses, patient=False)
+
+    def _add(self, carriage: Carriage, addresses: tuple[Address, ...], *, patient: bool) -> None:
+        try:
+            request = carriage.transfer.request()
+            handle = self._handles.take(carriage.attempt, request, addresses, patient=patient)
             carriage.mount(handle)
             self._loop.add(handle.curl)
             self._carried[handle.curl] = carriage
-        except TransferError as error:
-            self._ended.append(carriage.give_up(error))
         except Exception as error:  # a bug must cost this attempt only
             self._ended.append(carriage.break_down(error))
+            if carriage.origin is not None:
+                self._inquiries.ended(carriage.origin, carriage)
 
     # -- the loop
 
@@ -96,6 +110,9 @@ class CurlEngine:
                 self._loop.turn(min(left, self._look_every()))
                 self._set_off_resolved()
                 self._collect()
+                for carriage, addresses in self._inquiries.next():
+                    patient = bool(carriage.origin and self._inquiries.multiplexes(carriage.origin))
+                    self._add(carriage, addresses, patient=patient)
                 self._look_after_all()
                 if self._ended or time.monotonic() >= until:
                     break
@@ -120,6 +137,8 @@ class CurlEngine:
 
     def _take_back(self, carriage: Carriage, curl: Any) -> None:
         assert carriage.handle is not None
+        if carriage.origin is not None:
+            self._inquiries.ended(carriage.origin, carriage)
         self._loop.remove(curl)
         self._handles.give_back(carriage.handle, carriage.attempt)
 
@@ -142,6 +161,11 @@ class CurlEngine:
                 lookup.forget(tell)
                 del self._named[carriage]
                 self._ended.append(carriage.give_up(fault))
+        for carriage in self._inquiries.waiting():
+            if (fault := carriage.judge_unborn()) is not None:
+                assert carriage.origin is not None
+                self._inquiries.ended(carriage.origin, carriage)
+                self._ended.append(carriage.give_up(fault))
 
     def close(self) -> None:
         if self._closed:
@@ -150,15 +174,18 @@ class CurlEngine:
         for carriage, (lookup, tell) in self._named.items():
             lookup.forget(tell)
             self._ended.append(carriage.stop())
+        self._ended += [carriage.stop() for carriage in self._inquiries.waiting()]
         for curl, carriage in self._carried.items():
             self._ended.append(carriage.stop())
             self._loop.remove(curl)
             curl.close()
         self._named.clear()
         self._carried.clear()
-        self._loop.close()
-        self._handles.close()
-        self._resolver.close()
+        try:
+            self._loop.close()
+        finally:
+            self._handles.close()
+            self._resolver.close()
 
 
 def _check(settings: Settings) -> None:

@@ -24,12 +24,12 @@ _NAMES_KEPT = 3600  # seconds; an attempt brings its own addresses, which must o
 class Handle:
     """One easy handle, and what was last set on it."""
 
-    __slots__ = ("curl", "headers", "origin", "proxy", "secure")
+    __slots__ = ("curl", "headers", "origin", "patient", "proxy", "secure")
 
     def __init__(self, curl: Any) -> None:
         self.curl = curl
         self.origin = ""
-        self.secure = False
+        self.secure = self.patient = False
         self.proxy: str | None = None
         self.headers: Headers = ()
 
@@ -48,13 +48,16 @@ class Handles:
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
         self._ca: str | None = None
 
-    def take(self, attempt: Attempt, request: Request, addresses: tuple[Address, ...]) -> Handle:
+    def take(
+        self, attempt: Attempt, request: Request, addresses: tuple[Address, ...], *, patient: bool
+    ) -> Handle:
         """A handle for one attempt; what it does with the answer is still to be set.
 
         Args:
             attempt: that it will carry.
             request: to send.
             addresses: to connect to.
+            patient: wait for a connection that is being made, as it will carry this attempt too.
         """
         handle = self._free.pop() if self._free else self._new()
         setopt, parts, proxy, to = handle.curl.setopt, request.parts, attempt.proxy, peer(attempt)
@@ -64,6 +67,9 @@ class Handles:
         if request.headers != handle.headers:
             setopt(pycurl.HTTPHEADER, [_field(name, value) for name, value in request.headers])
             handle.headers = request.headers
+        if patient != handle.patient:
+            setopt(pycurl.PIPEWAIT, int(patient))
+            handle.patient = patient
         # the target goes on the wire as it is; of the URL, libcurl takes the origin only
         setopt(pycurl.REQUEST_TARGET, request.url if proxy and not handle.secure else parts.target)
         setopt(pycurl.RESOLVE, resolved(to.host, to.port, addresses))  # used up by each transfer
@@ -109,7 +115,6 @@ class Handles:
             self._trust(curl)
         curl.setopt(pycurl.URL, origin)
         curl.setopt(pycurl.HTTP_VERSION, self._version(proxy, secure=handle.secure))
-        curl.setopt(pycurl.PIPEWAIT, int(handle.secure and proxy is None))
         self._set_proxy(curl, proxy)
 
     def _version(self, proxy: str | None, *, secure: bool) -> int:

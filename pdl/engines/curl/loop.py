@@ -104,9 +104,8 @@ class Loop:
         Raises:
             BaseException: what a signal handler raised meanwhile.
         """
-        for descriptor, what in self._wishes:
-            self._watch.want(descriptor, _WISHES[what])
-        self._wishes.clear()
+        if self._wishes:
+            self._heed()
         if self._call_at is not None:
             timeout = min(timeout, max(0.0, self._call_at - time.monotonic()))
         action, bell = self._multi.socket_action, self._bell.fileno()
@@ -118,8 +117,7 @@ class Loop:
         if self._call_at is not None and time.monotonic() >= self._call_at:
             self._call_at = None
             action(pycurl.SOCKET_TIMEOUT, 0)
-        if self.raised is not None:
-            raise self.raised
+        self._raise()
 
     def ended(self) -> list[Ended]:
         """The handles whose transfers have ended, each once; they are still to be removed."""
@@ -131,6 +129,18 @@ class Loop:
             found += bad
         return found
 
+    def _heed(self) -> None:
+        """Watch what libcurl wants watched now.
+
+        Only the last wish for a descriptor counts: before it was said, libcurl may have closed what it was said of.
+        """
+        released = {descriptor for descriptor, what in self._wishes if what == pycurl.POLL_REMOVE}
+        for descriptor, what in dict(self._wishes).items():
+            if descriptor in released:
+                self._watch.want(descriptor, 0)
+            self._watch.want(descriptor, _WISHES[what])
+        self._wishes.clear()
+
     def _silence(self) -> None:
         try:
             while self._bell.recv(4096):
@@ -139,11 +149,21 @@ class Loop:
             return
 
     def close(self) -> None:
-        """Close all connections, ended or not."""
+        """Close all connections, ended or not.
+
+        Raises:
+            BaseException: what a signal handler raised in a callback, and nobody has been told of.
+        """
         self._multi.close()
         self._watch.close()
         self._bell.close()
         self._ringer.close()
+        self._raise()
+
+    def _raise(self) -> None:
+        if self.raised is not None:
+            raised, self.raised = self.raised, None
+            raise raised
 
 
 def _begun(generator: Generator[Any, Any, None]) -> Any:
