@@ -117,6 +117,9 @@ class Loop:
         if self._call_at is not None and time.monotonic() >= self._call_at:
             self._call_at = None
             action(pycurl.SOCKET_TIMEOUT, 0)
+            if self._call_at is None and (milliseconds := self._multi.timeout()) >= 0:
+                # it was not yet time by libcurl's clock, and libcurl tells a time only once
+                self._call_at = time.monotonic() + milliseconds / 1000
         self._raise()
 
     def ended(self) -> list[Ended]:
