@@ -46,7 +46,8 @@ class Carriage:
     def __init__(self, attempt: Attempt, settings: Settings, now: Callable[[], float]) -> None:
         self.attempt = attempt
         self.transfer = Transfer(attempt, settings)
-        self.origin = f"{attempt.proxy or ''} {urls.origin(attempt.url)}" if attempt.url.startswith("https:") else None
+        secure = attempt.url.startswith("https:")
+        self.origin = f"{attempt.proxy or ''} {urls.origin(attempt.url)}" if secure else None
         """What may carry several transfers over one connection, and by which way; None if it cannot."""
         self.handle: Handle | None = None
         """libcurl's, once there is one."""
@@ -260,7 +261,7 @@ class Carriage:
 
     @property
     def version(self) -> int:
-        """libcurl's number of the version of HTTP that the answer came in; 0 without one."""
+        """The version of HTTP that the answer came in, by libcurl's numbers; 0 without one."""
         return int(self._info(pycurl.INFO_HTTP_VERSION)) if self.handle is not None else 0
 
     # -- other ends

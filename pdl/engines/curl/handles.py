@@ -48,9 +48,7 @@ class Handles:
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
         self._ca: str | None = None
 
-    def take(
-        self, attempt: Attempt, request: Request, addresses: tuple[Address, ...], *, patient: bool
-    ) -> Handle:
+    def take(self, attempt: Attempt, request: Request, addresses: tuple[Address, ...], *, patient: bool) -> Handle:
         """A handle for one attempt; what it does with the answer is still to be set.
 
         Args:
