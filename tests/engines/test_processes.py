@@ -261,7 +261,7 @@ def assert_a_kill_costs_nothing(
     assert len(started) <= 4 + 1
 
 
-def test_a_worker_killed_at_any_moment_costs_nothing(
+def test_a_worker_killed_at_any_moment_costs_nothing_and_leaves_nothing(
     server: FaultServer, tmp_path: Path, started: list[Hand], nothing_left
 ):
     chance = random.Random(3)
@@ -271,7 +271,7 @@ def test_a_worker_killed_at_any_moment_costs_nothing(
 
 @pytest.mark.soak
 @pytest.mark.timeout(300)
-def test_a_worker_killed_at_any_moment_of_thirty_runs_costs_nothing(
+def test_a_worker_killed_at_any_moment_of_thirty_runs_leaves_nothing(
     server: FaultServer, tmp_path: Path, started: list[Hand], nothing_left
 ):
     chance = random.Random()
@@ -314,7 +314,7 @@ def test_a_death_is_noticed_where_another_process_holds_the_pipe_open(
         sender.close()
 
 
-def test_a_run_goes_on_without_the_server_that_forks_its_workers(server: FaultServer, tmp_path: Path, nothing_left):
+def test_a_run_goes_on_without_the_server_that_forks_its_workers(server: FaultServer, tmp_path: Path):
     with engine_of("processes", jobs=4) as engine:
         if not hasattr(engine._nursery, "_server"):
             pytest.skip("nothing is forked here")
@@ -324,7 +324,9 @@ def test_a_run_goes_on_without_the_server_that_forks_its_workers(server: FaultSe
     assert {outcome.verdict for outcome in found.values()} == {Verdict.DONE}
 
 
-def test_close_kills_a_worker_that_does_not_listen(server: FaultServer, tmp_path: Path, nothing_left):
+def test_close_kills_a_worker_that_does_not_listen_and_leaves_nothing(
+    server: FaultServer, tmp_path: Path, nothing_left
+):
     with engine_of("processes") as engine:
         (attempt,) = attempts_for([server.url("/stall/before-head")], tmp_path)
         engine.start(attempt)
@@ -441,7 +443,7 @@ def program(code: str, folder: Path, *args: str | Path, **options: Any) -> subpr
     script = folder / "script.py"
     script.write_text(textwrap.dedent(code))
     home = str(Path(pdl.__file__).parent.parent)
-    path = filter(None, [home, os.environ.get("PYTHONPATH")])
+    path = [home, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]  # never the current folder
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.Popen(
         [sys.executable, "-W", "error::ResourceWarning", script, *args],

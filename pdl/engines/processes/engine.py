@@ -86,9 +86,10 @@ class ProcessesEngine:
 
     def _wants_more(self) -> bool:
         """Whether a process is to be started; the first goes ahead, and shows whether any can."""
+        if not self._waiting or len(self._hands) >= self._most:
+            return False
         starting = sum(not hand.ready for hand in self._hands.values())
-        room = len(self._hands) < self._most and (self._proven or not starting)
-        return room and len(self._waiting) > starting
+        return len(self._waiting) > starting and (self._proven or not starting)
 
     def _add_hand(self) -> None:
         try:

@@ -17,6 +17,7 @@ import os
 import signal
 from collections.abc import Callable
 from multiprocessing import forkserver, popen_forkserver, reduction, spawn, util
+from multiprocessing.connection import wait
 from multiprocessing.context import set_spawning_popen
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -36,7 +37,7 @@ class ForkingNursery:
     def __init__(self, preload: str) -> None:
         self._server = _Server()
         self._server.set_forkserver_preload([preload])
-        with undisturbed():
+        with contextlib.suppress(OSError), undisturbed():  # each start of a process tries again
             self._server.ensure_running()  # it loads while the job is being set up
 
     def process(self, target: Callable[..., None], args: tuple[Any, ...]) -> BaseProcess:
@@ -98,6 +99,9 @@ class _Launch(popen_forkserver.Popen):
         self.finalizer = util.Finalize(self, _close, (os.dup(data), self.sentinel))
         with open(data, "wb") as file:
             file.write(message.getbuffer())
+        # where gevent has patched everything others go on meanwhile, and its loop closes what os.close left to it:
+        # our copy of the pipe's other end, without which there is no end of file if the server dies right now
+        wait([self.sentinel])
         self.pid = forkserver.read_signed(self.sentinel)
 
 
