@@ -143,6 +143,21 @@ def test_where_no_more_processes_can_start_the_others_take_over(
     assert {outcome.verdict for outcome in found.values()} == {Verdict.DONE}
 
 
+FEW_DESCRIPTORS = """
+    import resource, sys, pdl
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+    print(pdl.download_all(sys.argv[2:], sys.argv[1], engine="processes", jobs=30).done)
+"""
+
+
+def test_where_descriptors_are_few_so_are_workers(server: FaultServer, tmp_path: Path):
+    targets = [f"/file/{n}" for n in range(40)]
+    urls = [server.url(target) for target in targets]
+    assert ended(FEW_DESCRIPTORS, tmp_path, tmp_path / "out", *urls) == (0, "40\n", "")
+    assert files_in(tmp_path / "out") == contents(server, targets)
+
+
 def test_where_no_process_can_start_at_all_the_engine_collapses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_left
 ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -16,6 +17,8 @@ from .words import Word
 
 _DYING = 0.5
 """Seconds that a process gets to be gone when it has closed its end or was killed."""
+_PIPES = 8
+"""Pipes that there must be room for: more than a worker takes here, so that something is left for files."""
 _UNKNOWN = 255
 """The exit code of a process whose fork server was gone before it could tell."""
 
@@ -35,6 +38,7 @@ class Hand:
         self.attempt: int | None = None
         """What it carries."""
         self.ready = False
+        _find_room()
         tasks, self._tasks = one_way()
         self._events, events = one_way()
         self._process = nursery.process(_work, (settings, tasks, events))
@@ -102,6 +106,20 @@ class Hand:
     def _let_go(self) -> None:
         self._tasks.close()
         self._events.close()
+
+
+def _find_room() -> None:
+    """Find out early that there are too few descriptors.
+
+    A fork server breaks, with a traceback, over a client that breaks off in the middle (until Python 3.14).
+    """
+    pipes: list[int] = []
+    try:
+        for _ in range(_PIPES):
+            pipes += os.pipe()
+    finally:
+        for descriptor in pipes:
+            os.close(descriptor)
 
 
 def _work(settings: Settings, tasks: Receiver, events: Sender) -> None:
