@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from pdl.errors import Kind
 from pdl.http.fault import TransferError
@@ -33,7 +33,7 @@ def interleave(addresses: Iterable[Address]) -> list[Address]:
     return turns
 
 
-def allowed(addresses: Sequence[Address], *, refuse_link_local: bool) -> list[Address]:
+def allowed(addresses: tuple[Address, ...], *, refuse_link_local: bool) -> tuple[Address, ...]:
     """The addresses that an attempt may connect to, in the order in which they are tried.
 
     Raises:
@@ -41,4 +41,4 @@ def allowed(addresses: Sequence[Address], *, refuse_link_local: bool) -> list[Ad
     """
     if refuse_link_local and (blocked := [address.ip for address in addresses if is_link_local(address.ip)]):
         raise TransferError(Kind.BLOCKED, f"the redirect leads to the link-local address {blocked[0]}")
-    return interleave(addresses) if len(addresses) > 1 else list(addresses)
+    return addresses if len(addresses) == 1 else tuple(interleave(addresses))

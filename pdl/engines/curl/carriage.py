@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any
 
 import pycurl
@@ -22,15 +22,11 @@ from pdl.settings import Settings
 from .faults import Failure, fault
 from .handles import Handle
 
-_STOP = 0
-"""What a write callback answers to end its transfer: it took fewer bytes than it was given."""
-
 
 class Carriage:
     """Feeds one attempt's `Transfer`, and judges its clock whenever it is looked after.
 
-    The head's lines gather in a list, as libcurl gives them one by one, and are read when the body begins, when the
-    attempt is looked after, or at its end.
+    The head is read when the body begins, when the attempt is looked after, or at its end.
 
     Args:
         attempt: to carry.
@@ -39,8 +35,8 @@ class Carriage:
     """
 
     __slots__ = (
-        "_body", "_broken", "_chunks", "_clock", "_drained", "_head", "_lines", "_news_at", "_noted", "_now",
-        "_parser", "_received", "_told", "_transferring", "attempt", "handle", "interruption", "origin", "transfer",
+        "_broken", "_chunks", "_clock", "_drained", "_head", "_news_at", "_noted", "_now", "_parser", "_received",
+        "_told", "_transferring", "attempt", "handle", "interruption", "origin", "transfer",
     )  # fmt: skip
 
     def __init__(self, attempt: Attempt, settings: Settings, now: Callable[[], float]) -> None:
@@ -55,7 +51,6 @@ class Carriage:
         """What a signal handler raised while this attempt's bytes were taken."""
         self._clock = TransferClock(settings, attempt.time_limit, now)
         self._now = now
-        self._lines: list[bytes] = []
         self._parser: HeadParser | None = None
         self._head: ResponseHead | None = None
         self._chunks: ChunkDecoder | None = None
@@ -63,39 +58,19 @@ class Carriage:
         self._transferring = self._told = False
         self._news_at: float | None = None
         self._broken: Exception | None = None
-        self._body = self._take_body()
 
     def mount(self, handle: Handle) -> None:
         """Have the handle's answers come here."""
         self.handle = handle
-        next(self._body)
-        setopt = handle.curl.setopt
-        setopt(pycurl.HEADERFUNCTION, self._lines.append)
-        setopt(pycurl.WRITEFUNCTION, self._body.send)
+        handle.mount(self)
 
     # -- within libcurl's callbacks
 
-    def _take_body(self) -> Generator[int | None, bytes, None]:
-        """Take the pieces of the body as they are sent here; see `loop` for why it is a generator."""
-        answer: int | None = None
-        try:
-            while True:
-                data = yield answer
-                answer = None if self._take(data) else _STOP
-        except GeneratorExit:
-            raise
-        except Exception as error:
-            self._broken = error
-        except BaseException as error:
-            self.interruption = error
-        while True:
-            yield _STOP
-
-    def _take(self, data: bytes) -> bool:
+    def take(self, data: bytes) -> bool:
         """Take a piece of the body; False if the transfer is to be ended."""
         self._received += len(data)
         transfer = self.transfer
-        if self._lines and self._head is None:
+        if self._head is None:
             self._read_head()
         if transfer.outcome is not None:
             return self._drain(len(data))
@@ -135,19 +110,21 @@ class Carriage:
 
     def _read_head(self) -> None:
         """Read the lines that have come; the blank line after a final response's fields makes them a head."""
+        assert self.handle is not None
+        lines = self.handle.lines
         try:
-            head = whole_head(self._lines) if self._parser is None else None
-            if head is not None or (head := self._parse()) is not None:
+            head = whole_head(lines) if self._parser is None else None
+            if head is not None or (head := self._parse(lines)) is not None:
                 self._on_head(head)
         except TransferError as error:
             self.transfer.on_error(error)
-        self._lines.clear()
+        lines.clear()
 
-    def _parse(self) -> ResponseHead | None:
+    def _parse(self, lines: list[bytes]) -> ResponseHead | None:
         """Read line by line, over several calls if need be."""
         if self._parser is None:
             self._parser = HeadParser()
-        for line in self._lines:
+        for line in lines:
             self._received += len(line)
             if (head := self._parser.feed(line)) is not None:
                 return head
@@ -165,7 +142,7 @@ class Carriage:
     def look_after(self, events: list[Event]) -> TransferError | None:
         """Tell of progress; answers why the attempt is to be ended, if it is."""
         try:
-            if self._lines and self._head is None:
+            if self._head is None and self.handle is not None and self.handle.lines:
                 self._read_head()
             if not self._transferring and self.is_connected:
                 self._transferring = True
@@ -212,6 +189,12 @@ class Carriage:
 
     def end(self, code: int, message: str) -> Finished:
         """The transfer's end as libcurl tells it."""
+        assert self.handle is not None
+        if (raised := self.handle.raised) is not None:
+            if not isinstance(raised, Exception):
+                self.interruption = raised
+            else:
+                self._broken = raised
         try:
             if self._broken is None and self.transfer.outcome is None:
                 self._settle(code, message)
@@ -282,7 +265,6 @@ class Carriage:
         return self._finished()
 
     def _finished(self) -> Finished:
-        self._body.close()
         if self._broken is not None:
             return Finished(self.attempt.id, broken(self.transfer, self._broken))
         assert self.transfer.outcome is not None

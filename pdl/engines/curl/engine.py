@@ -75,7 +75,7 @@ class CurlEngine:
         """Give the attempt to libcurl, unless it has to wait until more is known of its origin."""
         origin, inquiries = carriage.origin, self._inquiries
         try:
-            addresses = tuple(allowed(found(lookup), refuse_link_local=carriage.attempt.refuse_link_local))
+            addresses = allowed(found(lookup), refuse_link_local=carriage.attempt.refuse_link_local)
         except TransferError as error:
             self._ended.append(carriage.give_up(error))
             return

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import pycurl
 
@@ -18,13 +19,28 @@ from pdl.settings import Settings
 _OUT_OF_REACH = 10**9  # milliseconds; a time-out of libcurl's own, where pdl's clocks judge
 _SUPPRESS_CONNECT_HEADERS = 265  # pycurl has no name for it; else the head of a proxy's answer to CONNECT comes too
 _BUFFER = 256 * 1024
-_NAMES_KEPT = 3600  # seconds; an attempt brings its own addresses, which must outlast its wait for a connection
+_STOP = 0
+"""What a write callback answers to end its transfer: it took fewer bytes than it was given."""
+_NAMES_KEPT = 3600  # seconds; addresses are set anew long before, and must outlast the wait for a connection
+_ENTRIES_KEPT = 10_000  # of libcurl's cache of names, which holds more than twice as many
+_NONE_SET: tuple[int, tuple[Address, ...]] = (-_ENTRIES_KEPT, ())
+
+
+class Rider(Protocol):
+    """What takes the body that comes over a handle."""
+
+    def take(self, data: bytes) -> bool:
+        """Take a piece; False if the transfer is to be ended."""
 
 
 class Handle:
-    """One easy handle, and what was last set on it."""
+    """One easy handle: what was last set on it, and where its answers go.
 
-    __slots__ = ("curl", "headers", "origin", "patient", "proxy", "secure")
+    The head's lines gather in a list, as libcurl gives them one by one. The body goes to whoever rides now. What is
+    called back runs no function of Python that an exception could come out of; see `loop`.
+    """
+
+    __slots__ = ("addresses", "curl", "headers", "lines", "origin", "patient", "proxy", "raised", "rider", "secure")
 
     def __init__(self, curl: Any) -> None:
         self.curl = curl
@@ -32,6 +48,36 @@ class Handle:
         self.secure = self.patient = False
         self.proxy: str | None = None
         self.headers: Headers = ()
+        self.addresses = _NONE_SET
+        """What was last set, and the how-manyeth setting of all it was."""
+        self.lines: list[bytes] = []
+        self.rider: Rider | None = None
+        self.raised: BaseException | None = None
+        """What was raised while the rider took a piece: by a signal handler, or by a bug."""
+        body = self._take_body()
+        next(body)
+        curl.setopt(pycurl.HEADERFUNCTION, self.lines.append)
+        curl.setopt(pycurl.WRITEFUNCTION, body.send)
+
+    def mount(self, rider: Rider) -> None:
+        """Have the answers of the next transfer go to this one."""
+        self.lines.clear()
+        self.raised = None
+        self.rider = rider
+
+    def _take_body(self) -> Generator[int | None, bytes, None]:
+        """Take the pieces of bodies as they are sent here."""
+        answer: int | None = None
+        while True:
+            try:
+                while True:
+                    data = yield answer
+                    answer = None if self.rider is not None and self.rider.take(data) else _STOP
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                self.raised = error
+                answer = _STOP
 
 
 class Handles:
@@ -47,6 +93,7 @@ class Handles:
         self._share = pycurl.CurlShare()
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
         self._ca: str | None = None
+        self._resolved = 0
 
     def take(self, attempt: Attempt, request: Request, addresses: tuple[Address, ...], *, patient: bool) -> Handle:
         """A handle for one attempt; what it does with the answer is still to be set.
@@ -58,7 +105,7 @@ class Handles:
             patient: wait for a connection that is being made, as it will carry this attempt too.
         """
         handle = self._free.pop() if self._free else self._new()
-        setopt, parts, proxy, to = handle.curl.setopt, request.parts, attempt.proxy, peer(attempt)
+        setopt, parts, proxy = handle.curl.setopt, request.parts, attempt.proxy
         origin = f"{parts.scheme}://{parts.authority}/"
         if origin != handle.origin or proxy != handle.proxy:
             self._aim(handle, origin, proxy)
@@ -70,8 +117,16 @@ class Handles:
             handle.patient = patient
         # the target goes on the wire as it is; of the URL, libcurl takes the origin only
         setopt(pycurl.REQUEST_TARGET, request.url if proxy and not handle.secure else parts.target)
-        setopt(pycurl.RESOLVE, resolved(to.host, to.port, addresses))  # used up by each transfer
+        self._resolve(handle, attempt, addresses)
         return handle
+
+    def _resolve(self, handle: Handle, attempt: Attempt, addresses: tuple[Address, ...]) -> None:
+        """Put the addresses into libcurl's cache of names, unless they are there."""
+        since, before = handle.addresses
+        if before is not addresses or self._resolved - since >= _ENTRIES_KEPT:
+            self._resolved += 1
+            handle.addresses = self._resolved, addresses
+            handle.curl.setopt(pycurl.RESOLVE, entry(peer(attempt), addresses))
 
     def give_back(self, handle: Handle, attempt: Attempt) -> None:
         """Take a handle that is no longer in the loop.
@@ -109,6 +164,7 @@ class Handles:
         """Set where a handle's connection goes, and how."""
         curl = handle.curl
         handle.origin, handle.proxy, handle.secure = origin, proxy, origin.startswith("https:")
+        handle.addresses = _NONE_SET
         if handle.secure or (proxy or "").startswith("https:"):
             self._trust(curl)
         curl.setopt(pycurl.URL, origin)
@@ -170,11 +226,10 @@ def _proxy(proxy: str) -> urls.Parts:
     return urls.split(urls.canonical(proxy).url)
 
 
-@lru_cache(maxsize=1024)
-def resolved(host: str, port: int, addresses: tuple[Address, ...]) -> tuple[str]:
-    """The entry for libcurl's cache of names; the plus sign lets it be forgotten again."""
+def entry(to: urls.Parts, addresses: tuple[Address, ...]) -> list[str]:
+    """What tells libcurl the addresses of a host; the plus sign lets it forget them again."""
     found = ",".join([f"[{each.ip}]" if ":" in each.ip else each.ip for each in addresses])
-    return (f"+{host}:{port}:{found}",)
+    return [f"+{to.host}:{to.port}:{found}"]
 
 
 def _field(name: str, value: str) -> bytes:
