@@ -256,6 +256,27 @@ def test_a_proxy_carries_http_and_tunnels_https(
     assert len(proxy_server.requests) == seen
 
 
+def test_a_proxy_that_wants_other_credentials_is_asked_once(
+    engine_name, server: FaultServer, tls_server: FaultServer, ca_pem: str, tmp_path: Path
+):
+    with ProxyServer(credentials="user:password") as proxy:
+        via = proxy.origin.replace("//", "//user:wrong@")
+        for number, origin in enumerate((server, tls_server)):
+            result = pdl.download(
+                origin.url("/file"), tmp_path / str(number), **options(engine_name, proxy=via, cacert=ca_pem)
+            )
+            assert (result.kind, result.attempts) == (Kind.PROXY, 1), result
+            assert "407" in result.message
+            assert "wrong" not in result.message
+        assert len(proxy.requests) == 2
+
+
+def test_a_proxy_without_an_address_is_a_failure_of_the_proxy(engine_name, server: FaultServer, tmp_path: Path):
+    proxy = "http://no-such-name.invalid:3128"
+    result = pdl.download(server.url("/file"), tmp_path, **options(engine_name, proxy=proxy, retries=0))
+    assert (result.kind, "no-such-name.invalid" in result.message) == (Kind.PROXY, True)
+
+
 def test_a_dead_proxy_is_a_failure_of_the_proxy(engine_name, server: FaultServer, refused_url: str, tmp_path: Path):
     result = pdl.download(server.url("/file"), tmp_path, **options(engine_name, proxy=refused_url, retries=0))
     assert result.kind is Kind.PROXY

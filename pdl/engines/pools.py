@@ -176,7 +176,8 @@ class RiddenPool:
             self._ride.leash.hold(conn.sock)
         except (TransferError, OSError, HTTPError, ValueError) as error:
             fault = self._named(error, Kind.CONNECT)
-            if pool.proxy is not None and not conn.has_connected_to_proxy and fault.kind is not Kind.TIMEOUT:
+            own = fault.kind in (Kind.TIMEOUT, Kind.PROXY)  # what these say is as it should be
+            if pool.proxy is not None and not conn.has_connected_to_proxy and not own:
                 fault = TransferError(Kind.PROXY, f"the proxy cannot be reached: {fault.message}")
             raise fault from error
 

@@ -20,6 +20,7 @@ from pdl.resolver import Address, Lookup, Resolver
 from pdl.settings import Settings
 
 from .carriage import Carriage
+from .faults import behind_proxy
 from .handles import Handles, peer
 from .inquiries import Inquiries
 from .loop import Loop
@@ -77,7 +78,7 @@ class CurlEngine:
         try:
             addresses = allowed(found(lookup), refuse_link_local=carriage.attempt.refuse_link_local)
         except TransferError as error:
-            self._ended.append(carriage.give_up(error))
+            self._ended.append(carriage.give_up(behind_proxy(error) if carriage.attempt.proxy else error))
             return
         patient = inquiries.multiplexes(origin) if origin is not None else False
         if patient is not None:

@@ -87,6 +87,11 @@ def fault(failure: Failure) -> TransferError:
     return TransferError(kind, _words(failure))
 
 
+def behind_proxy(error: TransferError) -> TransferError:
+    """What it means that there are no addresses, if it is the proxy that was looked up."""
+    return TransferError(Kind.PROXY, f"the proxy cannot be reached: {error.message}")
+
+
 def _tls(failure: Failure) -> TransferError:
     if failure.code == pycurl.E_PEER_FAILED_VERIFICATION:
         return TransferError(Kind.TLS, f"the certificate is not trusted: {_words(failure)}")

@@ -127,6 +127,8 @@ class Handles:
             self._resolved += 1
             handle.addresses = self._resolved, addresses
             handle.curl.setopt(pycurl.RESOLVE, entry(peer(attempt), addresses))
+            scopes = [address.scope for address in addresses if address.scope]
+            handle.curl.setopt(pycurl.ADDRESS_SCOPE, scopes[0] if scopes else 0)
 
     def give_back(self, handle: Handle, attempt: Attempt) -> None:
         """Take a handle that is no longer in the loop.
