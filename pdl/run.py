@@ -78,6 +78,7 @@ class Run:
         naming, routes = Naming(settings.layout, settings.output), Routes(settings)
         self._engine = engines.create(settings.engine, settings)
         self._collapse = _Collapse(settings)
+        self._punctual = bool(getattr(self._engine, "punctual", False))
         if isinstance(settings.engine, str) and (choice := engines.choose(settings.engine)).passed_over:
             message = f"{choice.passed_over}; {choice.name!r} takes its place"
             self._reporter.on(Notice(message, verbosity=1))
@@ -203,10 +204,10 @@ class Run:
         """End the loop with this exception; for signal handlers, in the loop's own thread.
 
         It is raised here if the loop waits, which wakes it, else when it comes to wait: never while something is
-        half published or half written down.
+        half published or half written down. A punctual engine is not disturbed: it soon comes back by itself.
         """
         self._interruption = reason
-        if self._waiting:
+        if self._waiting and not self._punctual:
             raise reason
 
     def check_interruption(self) -> None:

@@ -44,6 +44,7 @@ OUTSIDE = {
     "pdl.engines.curl.engine": {"pycurl"},
     "pdl.engines.curl.faults": {"pycurl"},
     "pdl.engines.curl.handles": {"pycurl"},
+    "pdl.engines.curl.inquiries": {"pycurl"},
     "pdl.engines.curl.loop": {"pycurl"},
     "pdl.engines.curl.watch": {"pycurl"},
     "pdl.engines.fetch": {"requests", "urllib3"},

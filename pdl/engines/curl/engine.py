@@ -40,6 +40,9 @@ class CurlEngine:
         SettingsError: the CA certificates cannot be loaded, or this libcurl cannot do what is asked of it.
     """
 
+    punctual = True
+    """`wait` never overruns, so that no signal handler needs to raise within it."""
+
     def __init__(self, settings: Settings) -> None:
         _check(settings)
         self.capacity = settings.jobs
