@@ -172,7 +172,8 @@ def test_the_engine_contract_holds_in_a_patched_program():
         sys.exit(pytest.main(sys.argv[1:]))
     """
     # the servers are greenlets there, which the search for left-overs would take for the engine's
-    with patched(program, "-q", TESTS / "engines", "-n", "0", "-p", "no:cacheprovider", "-k", "not leaves_nothing") as process:
+    options = ("-q", "-n", "0", "-p", "no:cacheprovider", "-k", "not leaves_nothing")
+    with patched(program, TESTS / "engines", *options) as process:
         stdout, stderr = process.communicate(timeout=280)
     assert process.returncode == 0, stdout + stderr
 
