@@ -1,4 +1,4 @@
-"""What all engines allow a response that nobody wants, and how often they tell of one that is wanted."""
+"""What bounds all engines: how long nobody's response may take, how often they tell, and what the system allows."""
 
 from __future__ import annotations
 
@@ -8,3 +8,13 @@ DRAINING = 0.2
 """Seconds that it may take."""
 NEWS_EVERY = 0.1
 """Seconds between two `Advanced` of an attempt."""
+
+
+def open_files() -> int | None:
+    """How many files and sockets this process may have open; None where nobody knows."""
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return None
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import select
+import socket
 import subprocess
 import sys
 import textwrap
@@ -16,6 +19,8 @@ from faultserver import FaultServer, ProxyServer
 from pdl.model import Verdict
 
 pytest.importorskip("pycurl")
+from pdl.engines.curl import engine as curl_engine
+from pdl.engines.curl.watch import READ, EpollWatch
 
 CROWD = 2000
 
@@ -49,6 +54,68 @@ def test_two_thousand_transfers_are_under_way_at_once(many_descriptors, tmp_path
         most, _ = server.communicate()
     assert int(most) == CROWD
     assert {(each.verdict, each.size) for each in found.values()} == {(Verdict.DONE, 5)}
+
+
+@pytest.mark.parametrize(
+    ("limit", "jobs", "capacity", "connections"),
+    [(None, 16, 16, 256), (None, 2000, 2000, 2000), (1_000_000, 2000, 2000, 2000), (256, 16, 16, 176),
+     (256, 500, 96, 96), (40, 60, 5, 5), (10, 60, 1, 2)],
+)  # fmt: skip
+def test_the_limit_of_open_files_bounds_attempts_and_connections(
+    monkeypatch: pytest.MonkeyPatch, limit: int | None, jobs: int, capacity: int, connections: int
+):
+    monkeypatch.setattr(curl_engine, "open_files", lambda: limit)
+    assert curl_engine._affordable(jobs) == (capacity, connections)
+
+
+def test_a_job_on_many_hosts_fits_into_few_open_files(server: FaultServer, tmp_path: Path):
+    """Each has a connection of its own, which is kept as long as there is room."""
+    program = """
+        import resource, socket, sys, pdl
+
+        real = socket.getaddrinfo
+        socket.getaddrinfo = lambda host, *rest: real("127.0.0.1", *rest)
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+        urls = [f"http://h{n}.test:{sys.argv[1]}/file/{n}" for n in range(300)]
+        print(pdl.download_all(urls, sys.argv[2], engine="curl", retries=0).done)
+    """
+    pytest.importorskip("resource", reason="Windows has no such limit")
+    command = [sys.executable, "-c", textwrap.dedent(program), str(server.port), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    assert (done.stdout, done.stderr) == ("300\n", "")
+
+
+def test_a_process_that_was_forked_does_not_keep_the_loop_busy(monkeypatch: pytest.MonkeyPatch):
+    """It holds a copy of every socket, so that a closed one does not leave epoll by itself."""
+    if not hasattr(select, "epoll"):
+        pytest.skip("there is no epoll here")
+    watch = EpollWatch()
+    ours, theirs = socket.socketpair()
+    other, _ = rest = socket.socketpair()
+    copy = os.dup(ours.fileno())  # as a fork makes one
+    watch.want(ours.fileno(), READ)
+    watch.want(other.fileno(), READ)
+    watch.want(ours.fileno(), 0)
+    ours.close()
+    theirs.send(b"x")
+    assert watch.ready(5.0) == []  # it is told of once, and let go
+    assert watch.ready(0.0) == []
+    rest[1].send(b"x")
+    assert watch.ready(5.0) == [(other.fileno(), READ)]
+    watch.close()
+    os.close(copy)
+    for one in (theirs, *rest):
+        one.close()
+
+
+def test_connections_that_died_while_they_were_kept_cost_no_attempt(server: FaultServer, tmp_path: Path):
+    """libcurl gives up when it has met five of them; the next connection is a new one then."""
+    with engine_of("curl", jobs=12) as engine:
+        carry(engine, attempts_for([server.url(f"/file/{n}?delay=0.05") for n in range(12)], tmp_path))
+        target = server.url("/no-reply/when-reused")
+        found = outcomes(carry(engine, attempts_for([f"{target}/{n}" for n in range(12)], tmp_path)))
+    assert {each.verdict for each in found.values()} == {Verdict.DONE}
 
 
 # a handle that is used again tells nothing

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +21,8 @@ from pdl.errors import Kind
 from pdl.model import Attempt, Engine, Outcome, Partial, Verdict
 
 pycurl = pytest.importorskip("pycurl")
+inquiries = pytest.importorskip("pdl.engines.curl.inquiries")
+HOST = "127.0.0.1"
 needs_http_3 = pytest.mark.skipif(
     not pycurl.version_info()[4] & pycurl.VERSION_HTTP3, reason="this libcurl does not speak HTTP/3"
 )
@@ -139,6 +144,63 @@ def test_https_without_http_2_is_carried_over_several_connections(start: Start, 
     logged = nginx.requests(len(MANY))
     assert {each.protocol for each in logged} == {"HTTP/1.1"}
     assert 1 < len({each.connection for each in logged}) <= 20
+
+
+def test_a_connection_that_is_never_made_holds_up_no_other(
+    tls_server: FaultServer, ca_pem: str, parts: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The second connection is the one that the others wait for, to see how they go."""
+    monkeypatch.setattr(inquiries, "HELD", 0.1)
+    with hanging_after(1, tls_server) as origin:
+        attempts = attempts_for([f"{origin}/stall/before-head/{n}" for n in range(6)], parts)
+        with engine_of("curl", jobs=6, cacert=ca_pem, connect_timeout=2.0) as engine:
+            for attempt in attempts:
+                engine.start(attempt)
+            while tls_server.in_flight("/stall") < 5:
+                assert engine.wait(0.02) == []
+            for n in range(6):
+                tls_server.release(f"/stall/before-head/{n}")
+            found = wait_for_all(engine, attempts)
+            assert engine.wait(0.05) == []
+    assert sorted(str(each.kind) for each in found.values()) == ["None"] * 5 + ["timeout"]
+
+
+@contextmanager
+def hanging_after(good: int, server: FaultServer) -> Iterator[str]:
+    """The origin of a relay to a server; of its connections, the one after so many good ones hangs."""
+    held: list[socket.socket] = []
+    with socket.create_server((HOST, 0), backlog=64) as listener:
+
+        def relay() -> None:
+            for number in count():
+                try:
+                    client, _ = listener.accept()
+                except OSError:  # it is closed
+                    return
+                held.append(client)
+                if number == good:
+                    continue
+                upstream = socket.create_connection((HOST, server.port))
+                held.append(upstream)
+                for one, other in ((client, upstream), (upstream, client)):
+                    threading.Thread(target=copy, args=(one, other), daemon=True).start()
+
+        thread = threading.Thread(target=relay, daemon=True)
+        thread.start()
+        try:
+            yield f"https://{HOST}:{listener.getsockname()[1]}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            for one in held:
+                one.close()
+
+
+def copy(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
 
 
 def test_nobody_waits_for_another_file_of_an_unknown_host_that_lacks_http_2(

@@ -35,8 +35,8 @@ class Carriage:
     """
 
     __slots__ = (
-        "_broken", "_chunks", "_clock", "_drained", "_head", "_news_at", "_noted", "_now", "_parser", "_received",
-        "_told", "_transferring", "attempt", "handle", "interruption", "origin", "transfer",
+        "_broken", "_chunks", "_clock", "_drained", "_fresh", "_head", "_news_at", "_noted", "_now", "_parser",
+        "_received", "_told", "_transferring", "attempt", "handle", "interruption", "origin", "transfer",
     )  # fmt: skip
 
     def __init__(self, attempt: Attempt, settings: Settings, now: Callable[[], float]) -> None:
@@ -55,7 +55,7 @@ class Carriage:
         self._head: ResponseHead | None = None
         self._chunks: ChunkDecoder | None = None
         self._received = self._noted = self._drained = 0
-        self._transferring = self._told = False
+        self._transferring = self._told = self._fresh = False
         self._news_at: float | None = None
         self._broken: Exception | None = None
 
@@ -63,6 +63,10 @@ class Carriage:
         """Have the handle's answers come here."""
         self.handle = handle
         handle.mount(self)
+
+    def set_out(self) -> None:
+        """It was held up; that is no part of the time that it may take to connect."""
+        self._clock.connecting()
 
     # -- within libcurl's callbacks
 
@@ -204,6 +208,21 @@ class Carriage:
             self._broken = error
         return self._finished()
 
+    def wants_another_connection(self, message: str) -> bool:
+        """Whether libcurl gave up over kept connections that had died; then the next one is new. Once at most."""
+        handle = self.handle
+        if (
+            self._fresh
+            or handle is None
+            or handle.lines
+            or self._head is not None
+            or "Connection died" not in message
+        ):
+            return False
+        self._fresh = True
+        handle.connect_anew()
+        return True
+
     def _settle(self, code: int, message: str) -> None:
         if self._head is None:
             self._read_head()
@@ -223,7 +242,7 @@ class Carriage:
         info, attempt = self._info, self.attempt
         return Failure(
             code, message, info(pycurl.OS_ERRNO), info(pycurl.HTTP_CONNECTCODE), attempt.proxy is not None,
-            attempt.url.startswith("https:"), self._head is not None,
+            attempt.url.startswith("https:"), self._head is not None, self.is_connected,
         )  # fmt: skip
 
     # -- what libcurl knows of it

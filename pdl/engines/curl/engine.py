@@ -11,6 +11,7 @@ import pycurl
 
 from pdl.engines.addresses import allowed, found
 from pdl.engines.leash import CLOSED
+from pdl.engines.limits import open_files
 from pdl.engines.stopwatch import Stopwatch
 from pdl.errors import EngineError, SettingsError
 from pdl.http.fault import TransferError
@@ -25,8 +26,10 @@ from .handles import Handles, peer
 from .inquiries import Inquiries
 from .loop import Loop
 
-_IDLE = 256
-"""Idle connections that are kept, over all hosts, if no more attempts than that are carried at once."""
+_CONNECTIONS = 256
+"""Connections that are kept, over all hosts, if no more attempts than that are carried at once."""
+_OTHERS = 64
+"""Descriptors that are left to all else that the program does."""
 _LOOKED_AFTER = 0.05
 """Seconds between two looks at every attempt; more where there are so many that looking takes time."""
 _LOOK = 20e-6
@@ -45,13 +48,13 @@ class CurlEngine:
 
     def __init__(self, settings: Settings) -> None:
         _check(settings)
-        self.capacity = settings.jobs
+        self.capacity, connections = _affordable(settings.jobs)
         self._settings = settings
         self._watch = Stopwatch()
         self._resolver = Resolver()
         self._handles = Handles(settings)
         self._inquiries = Inquiries()
-        self._loop = Loop(max(_IDLE, settings.jobs))
+        self._loop = Loop(connections)
         self._carried: dict[Any, Carriage] = {}  # by libcurl's handle
         self._named: dict[Carriage, tuple[Lookup, Callable[[], object]]] = {}  # while their names are looked up
         self._resolved: deque[Carriage] = deque()
@@ -86,7 +89,7 @@ class CurlEngine:
         patient = inquiries.multiplexes(origin) if origin is not None else False
         if patient is not None:
             self._add(carriage, addresses, patient=patient)
-        elif origin is not None and inquiries.admit(origin, carriage, addresses):
+        elif origin is not None and inquiries.admit(origin, carriage, addresses, self._watch.now()):
             self._add(carriage, addresses, patient=False)
 
     def _add(self, carriage: Carriage, addresses: tuple[Address, ...], *, patient: bool) -> None:
@@ -114,8 +117,8 @@ class CurlEngine:
                 self._loop.turn(min(left, self._look_every()))
                 self._set_off_resolved()
                 self._collect()
-                for carriage, addresses in self._inquiries.next():
-                    patient = bool(carriage.origin and self._inquiries.multiplexes(carriage.origin))
+                for carriage, addresses, patient in self._inquiries.next(self._watch.now()):
+                    carriage.set_out()
                     self._add(carriage, addresses, patient=patient)
                 self._look_after_all()
                 if self._ended or time.monotonic() >= until:
@@ -132,7 +135,12 @@ class CurlEngine:
     def _collect(self) -> None:
         """Take back what libcurl is done with."""
         for curl, code, message in self._loop.ended():
-            carriage = self._carried.pop(curl)
+            carriage = self._carried[curl]
+            if carriage.wants_another_connection(message):
+                self._loop.remove(curl)
+                self._loop.add(curl)
+                continue
+            del self._carried[curl]
             finished = carriage.end(code, message)
             self._take_back(carriage, curl)
             if carriage.interruption is not None:
@@ -165,11 +173,6 @@ class CurlEngine:
                 lookup.forget(tell)
                 del self._named[carriage]
                 self._ended.append(carriage.give_up(fault))
-        for carriage in self._inquiries.waiting():
-            if (fault := carriage.judge_unborn()) is not None:
-                assert carriage.origin is not None
-                self._inquiries.ended(carriage.origin, carriage)
-                self._ended.append(carriage.give_up(fault))
 
     def close(self) -> None:
         if self._closed:
@@ -190,6 +193,16 @@ class CurlEngine:
         finally:
             self._handles.close()
             self._resolver.close()
+
+
+def _affordable(jobs: int) -> tuple[int, int]:
+    """The attempts and the connections that the limit of open files allows; each attempt takes two of them."""
+    limit = open_files()
+    if limit is None:
+        return jobs, max(_CONNECTIONS, jobs)
+    room = limit - min(_OTHERS, limit * 3 // 4)
+    capacity = max(1, min(jobs, room // 2))
+    return capacity, max(capacity, min(max(_CONNECTIONS, jobs), room - capacity))
 
 
 def _check(settings: Settings) -> None:

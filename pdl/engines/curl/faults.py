@@ -23,6 +23,7 @@ class Failure(NamedTuple):
         proxied: a proxy stands between.
         secure: the origin speaks TLS.
         answered: a response has begun.
+        connected: the origin, or the proxy in its place, could be asked.
     """
 
     code: int
@@ -32,6 +33,7 @@ class Failure(NamedTuple):
     proxied: bool
     secure: bool
     answered: bool
+    connected: bool
 
 
 # codes that pycurl has no names for
@@ -73,7 +75,7 @@ def fault(failure: Failure) -> TransferError:
         if failure.tunnel >= 300:
             refusal = f"the proxy refused the tunnel: {failure.tunnel}"
             return TransferError(Kind.PROXY, refusal, retries=0 if 400 <= failure.tunnel < 500 else None)
-        if failure.tunnel == 0:
+        if failure.tunnel == 0 and not failure.connected:
             return TransferError(Kind.PROXY, f"the proxy cannot be reached: {_words(failure)}")
     kind = _KINDS.get(failure.code, Kind.INTERNAL)
     if failure.proxied and not failure.secure and kind in (Kind.CONNECT, Kind.TLS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Generator
 from functools import lru_cache
 from typing import Any, Protocol
@@ -21,9 +22,9 @@ _SUPPRESS_CONNECT_HEADERS = 265  # pycurl has no name for it; else the head of a
 _BUFFER = 256 * 1024
 _STOP = 0
 """What a write callback answers to end its transfer: it took fewer bytes than it was given."""
-_NAMES_KEPT = 3600  # seconds; addresses are set anew long before, and must outlast the wait for a connection
-_ENTRIES_KEPT = 10_000  # of libcurl's cache of names, which holds more than twice as many
-_NONE_SET: tuple[int, tuple[Address, ...]] = (-_ENTRIES_KEPT, ())
+_NAMES_TRUSTED = 20.0
+"""Seconds for which an entry that was put into libcurl's cache of names is taken to be there."""
+_NONE_SET: tuple[float, tuple[Address, ...]] = (0.0, ())
 
 
 class Rider(Protocol):
@@ -40,16 +41,28 @@ class Handle:
     called back runs no function of Python that an exception could come out of; see `loop`.
     """
 
-    __slots__ = ("addresses", "curl", "headers", "lines", "origin", "patient", "proxy", "raised", "rider", "secure")
+    __slots__ = (
+        "addresses",
+        "curl",
+        "fresh",
+        "headers",
+        "lines",
+        "origin",
+        "patient",
+        "proxy",
+        "raised",
+        "rider",
+        "secure",
+    )
 
     def __init__(self, curl: Any) -> None:
         self.curl = curl
         self.origin = ""
-        self.secure = self.patient = False
+        self.secure = self.patient = self.fresh = False
         self.proxy: str | None = None
         self.headers: Headers = ()
         self.addresses = _NONE_SET
-        """What was last set, and the how-manyeth setting of all it was."""
+        """What was last set, and when."""
         self.lines: list[bytes] = []
         self.rider: Rider | None = None
         self.raised: BaseException | None = None
@@ -64,6 +77,11 @@ class Handle:
         self.lines.clear()
         self.raised = None
         self.rider = rider
+
+    def connect_anew(self) -> None:
+        """Have the next transfer make a connection of its own."""
+        self.curl.setopt(pycurl.FRESH_CONNECT, 1)
+        self.fresh = True
 
     def _take_body(self) -> Generator[int | None, bytes, None]:
         """Take the pieces of bodies as they are sent here."""
@@ -93,7 +111,6 @@ class Handles:
         self._share = pycurl.CurlShare()
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
         self._ca: str | None = None
-        self._resolved = 0
 
     def take(self, attempt: Attempt, request: Request, addresses: tuple[Address, ...], *, patient: bool) -> Handle:
         """A handle for one attempt; what it does with the answer is still to be set.
@@ -112,6 +129,9 @@ class Handles:
         if request.headers != handle.headers:
             setopt(pycurl.HTTPHEADER, [_field(name, value) for name, value in request.headers])
             handle.headers = request.headers
+        if handle.fresh:
+            setopt(pycurl.FRESH_CONNECT, 0)
+            handle.fresh = False
         if patient != handle.patient:
             setopt(pycurl.PIPEWAIT, int(patient))
             handle.patient = patient
@@ -122,10 +142,10 @@ class Handles:
 
     def _resolve(self, handle: Handle, attempt: Attempt, addresses: tuple[Address, ...]) -> None:
         """Put the addresses into libcurl's cache of names, unless they are there."""
+        now = time.monotonic()
         since, before = handle.addresses
-        if before is not addresses or self._resolved - since >= _ENTRIES_KEPT:
-            self._resolved += 1
-            handle.addresses = self._resolved, addresses
+        if before is not addresses or now - since >= _NAMES_TRUSTED:
+            handle.addresses = now, addresses
             handle.curl.setopt(pycurl.RESOLVE, entry(peer(attempt), addresses))
             scopes = [address.scope for address in addresses if address.scope]
             handle.curl.setopt(pycurl.ADDRESS_SCOPE, scopes[0] if scopes else 0)
@@ -152,7 +172,8 @@ class Handles:
             (pycurl.HTTP_TRANSFER_DECODING, 0),  # chunks are taken apart as on the other engines
             (pycurl.PATH_AS_IS, 1),
             (pycurl.CONNECTTIMEOUT_MS, _OUT_OF_REACH),
-            (pycurl.DNS_CACHE_TIMEOUT, _NAMES_KEPT),
+            # longer than an attempt trusts in an entry and then waits to connect; a large cache is a slow one
+            (pycurl.DNS_CACHE_TIMEOUT, int(2 * _NAMES_TRUSTED + 2 * min(self._settings.connect_timeout, 1e6))),
             (pycurl.BUFFERSIZE, _BUFFER),
             (_SUPPRESS_CONNECT_HEADERS, 1),
             (pycurl.SHARE, self._share),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import select
 import selectors
-from contextlib import suppress
 
 import pycurl
 
@@ -74,13 +73,24 @@ class EpollWatch:
         found = []
         for descriptor, events in self._epoll.poll(timeout):
             if descriptor not in self._wanted:  # most likely the server closed a connection that was kept
-                with suppress(OSError):
-                    self._epoll.unregister(descriptor)
-                self._registered.pop(descriptor, None)
+                self._drop(descriptor)
                 continue
             # as selectors do, errors count as both, so that libcurl finds out which it is
             found.append((descriptor, (events & ~select.EPOLLIN and WRITE) | (events & ~select.EPOLLOUT and READ)))
         return found
+
+    def _drop(self, descriptor: int) -> None:
+        self._registered.pop(descriptor, None)
+        try:
+            self._epoll.unregister(descriptor)
+        except OSError:
+            # it was closed, but a process that was forked meanwhile holds the socket, and epoll would tell of it
+            # for ever: begin anew with those that are wanted
+            self._epoll.close()
+            self._epoll = select.epoll()
+            self._registered = {each: mask for each, mask in self._registered.items() if each in self._wanted}
+            for each, mask in self._registered.items():
+                self._epoll.register(each, mask)
 
     def close(self) -> None:
         self._epoll.close()

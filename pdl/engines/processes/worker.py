@@ -43,7 +43,7 @@ class Worker:
     def run(self) -> None:
         """Carry what comes until the engine says stop, or is gone."""
         threading.Thread(target=self._listen, name="pdl-listener", daemon=True).start()
-        self._events.put(Word.READY)
+        self._say(Word.READY)
         while (attempt := self._attempts.get()) is not None:
             self._carry(attempt)
 
@@ -59,7 +59,7 @@ class Worker:
                     self._tell(event)
         except Exception as error:  # a bug here must cost one attempt, and be known by its text
             message = f"the worker broke: {type(error).__name__}: {error}"
-            self._events.put(Finished(attempt.id, Outcome(Verdict.FAILED, Kind.WORKER, message)))
+            self._say(Finished(attempt.id, Outcome(Verdict.FAILED, Kind.WORKER, message)))
         finally:
             self._leash = None
 
@@ -68,7 +68,13 @@ class Worker:
             if not self._may_tell:
                 return
             self._may_tell = False
-        self._events.put(event)
+        self._say(event)
+
+    def _say(self, said: Event | Word) -> None:
+        try:
+            self._events.put(said)
+        except OSError:
+            os._exit(0)  # the engine has let go of this process; nobody wants to hear of that
 
     # -- the second thread
 
