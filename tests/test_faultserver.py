@@ -362,6 +362,19 @@ def test_a_reply_without_a_whole_head(server, target, data, end):
     assert answer.end == end
 
 
+@pytest.mark.parametrize(
+    ("target", "data"),
+    [
+        ("/not-http/unended/a", b"hello world"),
+        ("/version/1.2/a", b"HTTP/1.2 200 OK\r\nContent-Length: 3\r\n\r\nabc"),
+        ("/version/2/a", b"HTTP/2 200 OK\r\nContent-Length: 3\r\n\r\nabc"),
+    ],
+)
+def test_a_reply_that_is_not_of_this_protocol(server, target, data):
+    answer = ask(server, target)
+    assert (answer.data, answer.end) == (data, "fin")
+
+
 def test_a_head_lacks_only_its_blank_line(server):
     answer = ask(server, "/head-cut/a")
     assert answer.data.endswith(b"\r\nContent-Length: 1000\r\n")

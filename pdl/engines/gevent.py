@@ -69,6 +69,10 @@ class _GeventSockets(Sockets):
             return sock
         return gevent.socket.socket(sock.family, sock.type, sock.proto, fileno=sock.detach())
 
+    def grip(self, sock: Any) -> socket.socket | None:
+        """See the base class; the socket that TLS takes over is empty from then on, and cannot be shut down."""
+        return socket.fromfd(sock.fileno(), sock.family, sock.type)
+
 
 class GeventEngine:
     """Greenlets in a pool of `Settings.jobs`; `wait` blocks only the greenlet that calls it.

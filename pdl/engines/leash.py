@@ -20,21 +20,34 @@ class Leash:
         self.fault: BaseException | None = None
         """Why it was cut, once it was."""
         self._socket: socket.socket | None = None
+        self._grip: socket.socket | None = None
 
-    def hold(self, sock: socket.socket | None) -> None:
-        """The socket that the attempt now depends on."""
-        self._socket = sock
+    def hold(self, sock: socket.socket | None, grip: socket.socket | None = None) -> None:
+        """The socket that the attempt now depends on.
+
+        Args:
+            sock: the socket.
+            grip: a second hand on it, if a TLS library is about to take it over; closed with the next hold.
+        """
+        self._let_go()
+        self._socket, self._grip = sock, grip
         self.check()
 
     def release(self) -> None:
         """The attempt is over; its socket may serve another."""
+        self._let_go()
         self._socket = None
+
+    def _let_go(self) -> None:
+        grip, self._grip = self._grip, None
+        if grip is not None:
+            grip.close()
 
     def cut(self, fault: BaseException) -> None:
         """End the attempt with this fault at its next step, and wake it where it waits for its socket."""
         if self.fault is None:
             self.fault = fault
-        sock = self._socket
+        sock = self._grip or self._socket
         if sock is not None:
             with contextlib.suppress(OSError):  # it may be closed already, or not yet connected
                 sock.shutdown(socket.SHUT_RDWR)
@@ -44,7 +57,7 @@ class Leash:
 
         The descriptor stays open: that loop may still watch it, and libev aborts the program over a closed one.
         """
-        _shut_down(self._socket)
+        _shut_down(self._grip or self._socket)
 
     def check(self) -> None:
         """Raise what it was cut with, if it was; else judge the time-outs."""

@@ -52,18 +52,18 @@ class _Mounted:
             ride.sockets.await_lookup(lookup, ride.leash)
         addresses = allowed(found(lookup), refuse_link_local=ride.refuse_link_local)
         sock = connect(addresses, self.port, ride.leash, ride.sockets)
-        ride.leash.hold(sock)
+        ride.leash.hold(sock, ride.sockets.grip(sock) if self.secure else None)
         self.timeout = ride.leash.clock.remaining() if ride.sockets.timeouts else None
         sock.settimeout(self.timeout)
         return sock
 
 
 class _HTTPConnection(_Mounted, HTTPConnection):
-    pass
+    secure = False
 
 
 class _HTTPSConnection(_Mounted, HTTPSConnection):
-    pass
+    secure = True
 
 
 class _Idle:

@@ -108,6 +108,8 @@ class StrictResponse(http.client.HTTPResponse):
                 raise EmptyReplyError
             self._consumed += len(line)
             head = parser.feed(line)
+        if head.version not in ("1.0", "1.1"):
+            raise TransferError(Kind.PROTOCOL, f"the server answered in HTTP/{head.version}, to a request in 1.1")
         self._take(head)
 
     def _take(self, head: ResponseHead) -> None:

@@ -45,3 +45,10 @@ class Sockets:
     def adopt(self, sock: socket.socket) -> Any:
         """A connected, non-blocking socket as the kind that the engine's connections use."""
         return sock
+
+    def grip(self, sock: Any) -> socket.socket | None:  # noqa: ARG002 - for those who need one
+        """A second hand on a socket that TLS takes over, to cut it off while that shakes hands.
+
+        Not needed here: the socket's own time-out ends that.
+        """
+        return None

@@ -151,6 +151,8 @@ class HeadParser:
         if len(line) > MAX_LINE or self._size > MAX_HEAD:
             raise TransferError(Kind.PROTOCOL, f"the response head is larger than {MAX_HEAD // 1024} KiB")
         if not line.endswith(b"\n"):
+            if self._status is None and not b"HTTP/".startswith(line[:5]):
+                raise _no_response(line)
             raise TransferError(Kind.RESET, "the connection ended within the response head")
         if line in (b"\r\n", b"\n"):
             # one before the status line is passed over (RFC 9112 section 2.2)
@@ -222,8 +224,12 @@ def _add(fields: list[tuple[str, str]], line: bytes) -> None:
 def _status_line(line: bytes) -> tuple[str, int, str]:
     match = _STATUS_LINE.fullmatch(line)
     if match is None or not 100 <= int(match[2]) <= 599:
-        raise TransferError(Kind.PROTOCOL, f"this is not an HTTP response: {line[:60]!r}")
+        raise _no_response(line)
     return match[1].decode(), int(match[2]), _text(match[3] or b"")
+
+
+def _no_response(line: bytes) -> TransferError:
+    return TransferError(Kind.PROTOCOL, f"this is not an HTTP response: {line[:60]!r}")
 
 
 def _text(value: bytes) -> str:

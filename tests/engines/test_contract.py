@@ -36,6 +36,9 @@ FAILURES = {
     "/no-reply/always": (Kind.RESET, None),
     "/head-cut": (Kind.RESET, None),
     "/not-http": (Kind.PROTOCOL, None),
+    "/not-http/unended": (Kind.PROTOCOL, None),
+    "/version/1.2": (Kind.PROTOCOL, None),
+    "/version/2": (Kind.PROTOCOL, None),
     "/length/negative": (Kind.PROTOCOL, None),
     "/length/junk": (Kind.PROTOCOL, None),
     "/length/overflow": (Kind.PROTOCOL, None),
@@ -101,6 +104,15 @@ def test_a_refused_connection_a_dead_name_and_a_bad_certificate_are_values(
     with engine_of(engine_name) as engine:
         found = outcomes(carry(engine, attempts_for(urls, tmp_path)))
     assert [found[n].kind for n in (1, 2, 3)] == [Kind.CONNECT, Kind.DNS, Kind.TLS]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_server_that_accepts_and_says_nothing_times_out(engine_name, tmp_path: Path, scheme: str):
+    """Over https no connection stands before the handshake has ended."""
+    limits = {"connect_timeout": 0.5, "timeout": 600.0} if scheme == "https" else {"timeout": 0.5}
+    with socket.create_server(("127.0.0.1", 0)) as silent, engine_of(engine_name, **limits) as engine:
+        url = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/"
+        assert fetch_one(engine, url, tmp_path).kind is Kind.TIMEOUT
 
 
 @pytest.mark.parametrize("target", ["/stall/before-head", "/stall/in-body", "/drip?interval=0.1", "/drip-in-head"])

@@ -66,6 +66,21 @@ def not_http(_ask: Ask) -> Steps:
     yield End.CLOSE
 
 
+def not_http_unended(_ask: Ask) -> Steps:
+    yield b"hello world"
+    yield End.CLOSE
+
+
+def version(number: bytes):
+    """A good file in an answer that claims another version of HTTP."""
+
+    def route(_ask: Ask) -> Steps:
+        yield b"HTTP/" + number + b" 200 OK\r\nContent-Length: 3\r\n\r\nabc"
+        yield End.CLOSE
+
+    return route
+
+
 def chunk_line(line: bytes):
     """One good chunk, then a chunk with this size line."""
 

@@ -51,6 +51,9 @@ ROUTES: dict[str, Callable[[Ask], Steps]] = {
     "/closes-silently": cuts.closes_silently,
     "/head-cut": cuts.head_cut,
     "/not-http": framing.not_http,
+    "/not-http/unended": framing.not_http_unended,
+    "/version/1.2": framing.version(b"1.2"),
+    "/version/2": framing.version(b"2"),
     # heads that break the rules, or are only odd
     "/length/negative": framing.lengths("-5"),
     "/length/junk": framing.lengths("{}s"),
