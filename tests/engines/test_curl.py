@@ -245,7 +245,7 @@ INTERRUPTED = """
 
 
 @pytest.mark.parametrize("expected", ["KeyboardInterrupt", "SystemExit"])
-@pytest.mark.parametrize("place", ["HEADERFUNCTION", "WRITEFUNCTION", "M_SOCKETFUNCTION", "M_TIMERFUNCTION"])
+@pytest.mark.parametrize("place", ["HEADERFUNCTION", "WRITEFUNCTION", "M_SOCKETFUNCTION"])
 def test_what_a_signal_handler_raises_within_libcurl_is_neither_printed_nor_lost(
     server: FaultServer, tmp_path: Path, place: str, expected: str
 ):

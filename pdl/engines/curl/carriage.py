@@ -22,6 +22,9 @@ from pdl.settings import Settings
 from .faults import Failure, fault
 from .handles import Handle
 
+_STILL = 0.25
+"""Seconds without a byte after which libcurl is asked to look at a connection."""
+
 
 class Carriage:
     """Feeds one attempt's `Transfer`, and judges its clock whenever it is looked after.
@@ -35,8 +38,8 @@ class Carriage:
     """
 
     __slots__ = (
-        "_broken", "_chunks", "_clock", "_drained", "_fresh", "_head", "_news_at", "_noted", "_now", "_parser",
-        "_received", "_told", "_transferring", "attempt", "handle", "interruption", "origin", "transfer",
+        "_broken", "_chunks", "_clock", "_drained", "_fresh", "_head", "_moved", "_news_at", "_noted", "_now",
+        "_parser", "_received", "_told", "_transferring", "attempt", "handle", "interruption", "origin", "transfer",
     )  # fmt: skip
 
     def __init__(self, attempt: Attempt, settings: Settings, now: Callable[[], float]) -> None:
@@ -55,6 +58,7 @@ class Carriage:
         self._head: ResponseHead | None = None
         self._chunks: ChunkDecoder | None = None
         self._received = self._noted = self._drained = 0
+        self._moved = now()
         self._transferring = self._told = self._fresh = False
         self._news_at: float | None = None
         self._broken: Exception | None = None
@@ -173,7 +177,7 @@ class Carriage:
         received = self._received
         if received != self._noted:
             self._clock.advance(received - self._noted)
-            self._noted = received
+            self._noted, self._moved = received, self._now()
         else:
             self._clock.check()
 
@@ -260,6 +264,15 @@ class Carriage:
     def shares_its_connection(self) -> bool:
         """It goes over one that was there before it."""
         return bool(self._info(pycurl.NUM_CONNECTS) == 0)
+
+    def still_socket(self) -> int | None:
+        """Its socket, if it goes over TLS and nothing has come for a while; then it is still no longer."""
+        now = self._now()
+        if self.origin is None or not self._transferring or now - self._moved < _STILL:
+            return None
+        self._moved = now
+        descriptor = int(self._info(pycurl.ACTIVESOCKET))
+        return descriptor if descriptor >= 0 else None
 
     @property
     def version(self) -> int:

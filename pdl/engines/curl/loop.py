@@ -8,7 +8,6 @@ A generator that waits inside of a `try` catches it, and its `send` is written i
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Generator
 from functools import partial
 from typing import Any
@@ -42,11 +41,9 @@ class Loop:
         """What was raised within a callback."""
         self._watch = new_watch()
         self._wishes: list[tuple[int, int]] = []  # (descriptor, what), in the order in which libcurl said them
-        self._call_at: float | None = None
         self._multi = pycurl.CurlMulti()
         # max calls its key with each argument, in C; of the four of a socket callback the first two count
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, partial(max, key=_begun(self._hear_of_sockets())))
-        self._multi.setopt(pycurl.M_TIMERFUNCTION, _begun(self._hear_of_time()))
         self._multi.setopt(pycurl.M_MAXCONNECTS, connections)
         self._bell, self._ringer = socket.socketpair()
         self._bell.setblocking(False)
@@ -69,17 +66,6 @@ class Loop:
             self.raised = error
         while True:  # the loop is broken, and only closed any more
             yield 0
-
-    def _hear_of_time(self) -> Generator[int, int, None]:
-        while True:
-            try:
-                while True:
-                    milliseconds = yield 0
-                    self._call_at = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
-            except GeneratorExit:
-                raise
-            except BaseException as error:
-                self.raised = error
 
     # -- what the engine wants
 
@@ -106,21 +92,27 @@ class Loop:
         """
         if self._wishes:
             self._heed()
-        if self._call_at is not None:
-            timeout = min(timeout, max(0.0, self._call_at - time.monotonic()))
-        action, bell = self._multi.socket_action, self._bell.fileno()
+        action, bell, when = self._multi.socket_action, self._bell.fileno(), self._multi.timeout
+        # asked for each time, as libcurl does not always call back when it has something to do at once
+        milliseconds = when()
+        if milliseconds >= 0:
+            timeout = min(timeout, milliseconds / 1000)
         for descriptor, events in self._watch.ready(timeout):
             if descriptor == bell:
                 self._silence()
             else:
                 action(descriptor, events)
-        if self._call_at is not None and time.monotonic() >= self._call_at:
-            self._call_at = None
+        if when() == 0:
             action(pycurl.SOCKET_TIMEOUT, 0)
-            if self._call_at is None and (milliseconds := self._multi.timeout()) >= 0:
-                # it was not yet time by libcurl's clock, and libcurl tells a time only once
-                self._call_at = time.monotonic() + milliseconds / 1000
         self._raise()
+
+    def look_at(self, descriptor: int) -> None:
+        """Have libcurl read from a connection, though the system has nothing to tell of it.
+
+        Now and then libcurl 8.23 leaves the end of an HTTP/2 stream in a buffer of its own when many share a
+        connection, and waits for the next byte of the server, which may have none to send.
+        """
+        self._multi.socket_action(descriptor, READ)
 
     def ended(self) -> list[Ended]:
         """The handles whose transfers have ended, each once; they are still to be removed."""
