@@ -203,7 +203,8 @@ SLOW_TO_CLOSE = """
 
     def close(self):
         print("closing", flush=True)
-        threading.Event().wait()
+        while not threading.Event().wait(0.05):  # a signal that comes just before a wait does not end that wait
+            pass
 
     Run.close = close
 

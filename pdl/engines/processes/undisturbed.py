@@ -31,8 +31,9 @@ def _signals_held_back() -> Iterator[None]:
 
     resource_tracker.ensure_running()  # which would let SIGINT and SIGTERM through again on its way
     signums = [getattr(signal, name) for name in _HELD_BACK]
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signums)
-    try:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:  # which handlers of signals that came before may end as soon as this is called
+        signal.pthread_sigmask(signal.SIG_BLOCK, signums)
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
