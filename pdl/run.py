@@ -76,12 +76,11 @@ class Run:
 
     def _set_up(self, settings: Settings) -> None:
         naming, routes = Naming(settings.layout, settings.output), Routes(settings)
-        self._engine = engines.create(settings.engine, settings)
+        self._engine = engines.create(
+            settings.engine, settings, lambda passed_over: self._reporter.on(Notice(passed_over, verbosity=1))
+        )
         self._collapse = _Collapse(settings)
         self._punctual = bool(getattr(self._engine, "punctual", False))
-        if isinstance(settings.engine, str) and (choice := engines.choose(settings.engine)).passed_over:
-            message = f"{choice.passed_over}; {choice.name!r} takes its place"
-            self._reporter.on(Notice(message, verbosity=1))
         with ExitStack() as undo:
             undo.callback(self._engine.close)
             parts = prepare_destination(settings.dest)

@@ -178,12 +178,11 @@ class Scheduler:
         while self._ready:
             host = self._ready.popleft()
             host.listed = False
-            if not (host.queue and host.active < self._per_host and host.paused_until <= now):
+            if not self._startable(host, now):
                 continue
             task = host.queue.popleft()
             host.active += 1
-            if host.queue:
-                self._list(host, now)
+            self._list(host, now)
             return self._attempt(task, now)
         return None
 
@@ -358,9 +357,12 @@ class Scheduler:
             host.queue.append(task)
         self._list(host, -math.inf)
 
+    def _startable(self, host: _Host, now: float) -> bool:
+        return bool(host.queue) and host.active < self._per_host and host.paused_until <= now
+
     def _list(self, host: _Host, now: float) -> None:
         """Put a host in line if it can start something; a pause that has not been lifted keeps it out."""
-        if not host.listed and host.queue and host.active < self._per_host and host.paused_until <= now:
+        if not host.listed and self._startable(host, now):
             host.listed = True
             self._ready.append(host)
 

@@ -94,8 +94,13 @@ def _missing(needs: tuple[str, ...]) -> str | None:
     return None
 
 
-def create(engine: str | Engine, settings: Settings) -> Engine:
+def create(engine: str | Engine, settings: Settings, tell: Callable[[str], object] | None = None) -> Engine:
     """An engine by its name, or the given one.
+
+    Args:
+        engine: a name, `auto` or an engine.
+        settings: of the job.
+        tell: is told, in a sentence, what `auto` had to pass over.
 
     Raises:
         UnknownEngineError: no engine has that name.
@@ -111,6 +116,8 @@ def create(engine: str | Engine, settings: Settings) -> Engine:
     if settings.http3 and name != "curl" and name in _BUILT_IN:
         reason = passed_over or f"the engine {name!r} speaks HTTP/1.1 only"
         raise SettingsError(f"http3 needs the engine 'curl'; {reason}")
+    if passed_over is not None and tell is not None:
+        tell(f"{passed_over}; {name!r} takes its place")
     return _factory(name)(settings)
 
 

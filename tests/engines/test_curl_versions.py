@@ -91,15 +91,19 @@ def fetch_many(server: RealServer, parts: Path, **settings: Any) -> None:
         assert Path(attempt.part).read_bytes() == whole
 
 
+def assert_all_went_over_one_connection(server: RealServer, protocol: str) -> None:
+    logged = server.requests(len(MANY))
+    assert {each.protocol for each in logged} == {protocol}
+    assert len({each.connection for each in logged}) == 1
+
+
 # HTTP/2
 
 
 def test_http_2_carries_many_files_over_one_connection(start: Start, parts: Path):
     nginx = start(Nginx, MANY)
     fetch_many(nginx, parts, jobs=30)
-    logged = nginx.requests(len(MANY))
-    assert {each.protocol for each in logged} == {"HTTP/2.0"}
-    assert len({each.connection for each in logged}) == 1
+    assert_all_went_over_one_connection(nginx, "HTTP/2.0")
 
 
 def test_http_2_carries_as_many_at_once_as_the_engine_does(start: Start, server: FaultServer, parts: Path):
@@ -219,17 +223,13 @@ def test_nobody_waits_for_another_file_of_an_unknown_host_that_lacks_http_2(
 def test_http_3_is_spoken_where_it_is_asked_for(start: Start, parts: Path):
     caddy = start(Caddy, MANY)
     fetch_many(caddy, parts, jobs=30, http3=True)
-    logged = caddy.requests(len(MANY))
-    assert {each.protocol for each in logged} == {"HTTP/3.0"}
-    assert len({each.connection for each in logged}) == 1
+    assert_all_went_over_one_connection(caddy, "HTTP/3.0")
 
 
 def test_http_3_is_not_spoken_unless_it_is_asked_for(start: Start, parts: Path):
     caddy = start(Caddy, MANY)
     fetch_many(caddy, parts, jobs=30)
-    logged = caddy.requests(len(MANY))
-    assert {each.protocol for each in logged} == {"HTTP/2.0"}
-    assert len({each.connection for each in logged}) == 1
+    assert_all_went_over_one_connection(caddy, "HTTP/2.0")
 
 
 @needs_http_3

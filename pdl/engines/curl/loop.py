@@ -93,7 +93,7 @@ class Loop:
         if self._wishes:
             self._heed()
         action, bell, when = self._multi.socket_action, self._bell.fileno(), self._multi.timeout
-        # asked for each time, as libcurl does not always call back when it has something to do at once
+        # one question a turn, where a callback would need a clock here that keeps in step with libcurl's
         milliseconds = when()
         if milliseconds >= 0:
             timeout = min(timeout, milliseconds / 1000)
