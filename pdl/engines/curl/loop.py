@@ -90,11 +90,14 @@ class Loop:
         Raises:
             BaseException: what a signal handler raised meanwhile.
         """
+        action, bell, when = self._multi.socket_action, self._bell.fileno(), self._multi.timeout
+        # asking costs less than a callback, which would need a clock here that keeps in step with libcurl's
+        milliseconds = when()
+        if milliseconds == 0:  # requests go out before answers are read, so that the servers have work meanwhile
+            action(pycurl.SOCKET_TIMEOUT, 0)
+            milliseconds = when()
         if self._wishes:
             self._heed()
-        action, bell, when = self._multi.socket_action, self._bell.fileno(), self._multi.timeout
-        # one question a turn, where a callback would need a clock here that keeps in step with libcurl's
-        milliseconds = when()
         if milliseconds >= 0:
             timeout = min(timeout, milliseconds / 1000)
         for descriptor, events in self._watch.ready(timeout):
@@ -102,8 +105,6 @@ class Loop:
                 self._silence()
             else:
                 action(descriptor, events)
-        if when() == 0:
-            action(pycurl.SOCKET_TIMEOUT, 0)
         self._raise()
 
     def look_at(self, descriptor: int) -> None:
