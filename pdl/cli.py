@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -260,6 +262,7 @@ def _show_account(run: Run) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command and exit with its code."""
+    atexit.register(gc.freeze)  # or the interpreter looks through all that is alive before it ends
     try:
         code = command.main(arguments, standalone_mode=False)
     except click.ClickException as error:

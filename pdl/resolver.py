@@ -76,16 +76,13 @@ class Lookup:
 
     def __init__(self, host: str) -> None:
         self.host = host
+        self.done = False
         self._done = threading.Event()
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[], object]] = []
         self._addresses: tuple[Address, ...] = ()
         self._error: ResolveError | None = None
         self.expires = float("inf")
-
-    @property
-    def done(self) -> bool:
-        return self._done.is_set()
 
     def wait(self, timeout: float) -> bool:
         """Block until it is done, at most so many seconds; True if it is."""
@@ -121,6 +118,7 @@ class Lookup:
         self._addresses, self._error = addresses, error
         self.expires = time.monotonic() + (KEPT_FAILURE if error else KEPT)
         with self._lock:
+            self.done = True
             self._done.set()
             for callback in self._callbacks:
                 callback()

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from functools import partial
 
 from . import engines
 from .errors import DestinationError, EngineError, Kind, PdlError
@@ -184,9 +184,9 @@ class Run:
         """Fill the engine's free slots."""
         if self._stopping:
             return
-        now = time.monotonic()
-        while (attempt := self._scheduler.next(now)) is not None:
-            with self._collapse:
+        attempts = list(iter(partial(self._scheduler.next, time.monotonic()), None))
+        with self._collapse:
+            for attempt in attempts:
                 self._engine.start(attempt)
 
     def _wait(self, timeout: float) -> list[Event]:
@@ -236,7 +236,7 @@ class Run:
     def _learn_end(self, event: Finished, task: Task) -> None:
         outcome, now = event.outcome, time.monotonic()
         if outcome.kind is Kind.TIMEOUT and now >= self._deadline:  # the job's time is over, not the file's
-            outcome = replace(outcome, verdict=Verdict.STOPPED)
+            outcome = outcome._replace(verdict=Verdict.STOPPED)
         task.size = outcome.partial.size if outcome.partial is not None else 0
         ended = self._scheduler.finished(event.attempt, outcome, now)
         if ended is not None:

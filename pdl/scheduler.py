@@ -12,7 +12,7 @@ import os
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import retry
 from . import url as urls
@@ -35,10 +35,10 @@ class Task:
     row: int
     download: Download
     path: str
-    mirrors: deque[str] = field(init=False)
+    mirrors: tuple[str, ...] = field(init=False)
     url: str = field(init=False)
     """Where the next attempt goes: the first mirror, or a hop behind it."""
-    hops: list[str] = field(default_factory=list)
+    hops: tuple[str, ...] = ()
     headers_allowed: bool = True
     hop_credentials: str | None = None
     attempts: int = 0
@@ -53,13 +53,13 @@ class Task:
     """What it was put in line for."""
 
     def __post_init__(self) -> None:
-        self.mirrors = deque((self.download.url, *self.download.mirrors))
-        self.url = self.mirrors[0]
+        self.mirrors = (self.download.url, *self.download.mirrors)
+        self.url = self.download.url
 
     def from_the_start(self) -> None:
         """Ask the current mirror itself again, not the hop that a redirect once led to."""
         self.url = self.mirrors[0]
-        self.hops.clear()
+        self.hops = ()
         self.headers_allowed = True
         self.hop_credentials = None
 
@@ -67,7 +67,7 @@ class Task:
         """Go on at a redirect's target; what the user gave for an origin stays with it (RFC 9110 section 15.4)."""
         if urls.origin(location) != urls.origin(self.url):
             self.headers_allowed = False
-        self.hops.append(self.url)
+        self.hops = (*self.hops, self.url)
         self.url, self.hop_credentials = location, credentials
 
     @property
@@ -77,8 +77,7 @@ class Task:
         return dict(self.download.credentials).get(self.mirrors[0]) if self.download.credentials else None
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """A download that will not be tried any more."""
 
     task: Task
@@ -311,7 +310,7 @@ class Scheduler:
         """A mirror failed for good: drop it and ask the next, if there is one."""
         if len(task.mirrors) == 1:
             return self._end(task, outcome, now)
-        task.mirrors.popleft()
+        task.mirrors = task.mirrors[1:]
         task.partial = None
         task.from_the_start()
         return self._again(task, now)
@@ -321,7 +320,7 @@ class Scheduler:
         assert task.started is not None
         rounds, rest = divmod(task.failures, len(task.mirrors))
         if len(task.mirrors) > 1:
-            task.mirrors.rotate(-1)
+            task.mirrors = (*task.mirrors[1:], task.mirrors[0])
             task.partial = None
         task.from_the_start()
         delay = 0.0 if rest else retry.backoff(task.url, rounds, self._settings.retry_delay)

@@ -206,14 +206,18 @@ def resolve(base: str, reference: str) -> Canonical:
 @lru_cache(maxsize=4096)
 def split(url: str) -> Parts:
     """Take a canonical URL apart."""
-    scheme, _, rest = url.partition("://")
-    authority, slash, target = rest.partition("/")
+    scheme, _, authority, target = url.split("/", 3)
+    return Parts(*_origin_parts(scheme[:-1], authority), "/" + target)
+
+
+@lru_cache(maxsize=4096)
+def _origin_parts(scheme: str, authority: str) -> tuple[str, str, int, str]:
     if authority.startswith("["):
-        literal, _, port = authority[1:].partition("]")
-        host, port = literal, port[1:]
+        host, _, port = authority[1:].partition("]")
+        port = port[1:]
     else:
         host, _, port = authority.partition(":")
-    return Parts(scheme, host, int(port) if port else _DEFAULT_PORTS[scheme], authority, slash + target)
+    return scheme, host, int(port) if port else _DEFAULT_PORTS[scheme], authority
 
 
 def origin(url: str) -> str:

@@ -6,7 +6,6 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -376,8 +375,8 @@ def test_a_host_whose_two_pauses_end_late_is_not_mistaken_for_its_successor():
         world.add(each)
     between, one, two = world.start_all()
     world.end(between, RESET)
-    world.end(one, replace(busy(10), retries=0))
-    world.end(two, replace(busy(20), retries=0))
+    world.end(one, busy(10)._replace(retries=0))
+    world.end(two, busy(20)._replace(retries=0))
     world.now += 100  # the end of a pause, the back-off and the end of the other pause are due together
     attempt = world.start()
     assert attempt.url == url

@@ -7,9 +7,9 @@ lengths and take a cut head for a whole one, each in its own way.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 from pdl.errors import Kind
 from pdl.model import Headers
@@ -23,25 +23,26 @@ MAX_INFORMATIONAL = 64  # 1xx responses before the final one; RFC 9110 section 1
 
 _STATUS_LINE = re.compile(rb"HTTP/(\d(?:\.\d)?) (\d{3})(?: (.*))?", re.DOTALL)
 _FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):(.*)", re.DOTALL)
-_PLAIN_FIELDS = re.compile(
-    r"^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00\r\n \t](?:[^\x00\r\n]*[^\x00\r\n \t])?)\r?\n", re.MULTILINE
-)
-"""Fields with a value and nothing behind it, as nearly all are; what it misses is looked at line by line."""
 _BROKEN_VALUE = re.compile(rb"[\x00\r\n]")
+_WHOLE_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([^\x00\r\n]*)\r?\n")
+_REMEMBERED = 512
+"""Bytes of the longest line that is remembered: most lines of a head come again in the next one of that host."""
+_MOST_AT_ONCE = 100
+"""Lines of the longest head that is taken in one go."""
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseHead:
+class ResponseHead(NamedTuple):
     """Status and fields of a final response, and what they say about its framing.
 
     Args:
         version: `1.1`, `1.0`, `2` or `3`.
         status: 200 to 599.
         reason: the text behind the status, possibly empty.
-        fields: in the order in which they came, duplicates kept.
+        fields: in the order in which they came, duplicates kept, their names in lower case.
         content_length: bytes of the body as sent, if it is framed by length.
         chunked: the body is framed by chunks.
         keep_alive: the connection may serve another request after the body.
+        first: the first value of each field.
     """
 
     version: str
@@ -51,15 +52,15 @@ class ResponseHead:
     content_length: int | None
     chunked: bool
     keep_alive: bool
-    _first: dict[str, str] = field(repr=False, compare=False)  # the first value of each field, by lower-case name
+    first: dict[str, str]
 
     def get(self, name: str) -> str | None:
         """The first value of a field, by its lower-case name."""
-        return self._first.get(name)
+        return self.first.get(name)
 
     def get_all(self, name: str) -> list[str]:
         """The values of all lines of a field, by its lower-case name."""
-        return _all(name, self.fields, self._first)
+        return _all(name, self.fields) if name in self.first else []
 
     @property
     def has_body(self) -> bool:
@@ -72,43 +73,44 @@ def response_head(version: str, status: int, reason: str, fields: Headers) -> Re
     Raises:
         TransferError: PROTOCOL, for lengths and codings that contradict the rules.
     """
-    first = {name.lower(): value for name, value in reversed(fields)}
+    return _head(version, status, reason, [(name.lower(), value) for name, value in fields])
+
+
+def _head(version: str, status: int, reason: str, fields: list[tuple[str, str]]) -> ResponseHead:
+    """The same, from names in lower case."""
+    first = dict(reversed(fields))
+    repeated = len(first) != len(fields)
     chunked, length, keep_alive = False, None, version != "1.0"
     if "transfer-encoding" in first:
-        chunked = _chunked(_listed(_all("transfer-encoding", fields, first)))
-    if "content-length" in first:
-        length = _content_length(_all("content-length", fields, first))
-    if "connection" in first:
-        options = _listed(_all("connection", fields, first))
+        chunked = _chunked(_listed(*_all("transfer-encoding", fields)))
+    if (text := first.get("content-length")) is not None:
+        length = _content_length(_all("content-length", fields) if repeated else [text])
+    if (text := first.get("connection")) is not None:
+        options = _listed(*_all("connection", fields)) if repeated else _listed(text)
         keep_alive = "close" not in options and (keep_alive or "keep-alive" in options)
     if chunked and (length is not None or version == "1.0"):
         length, keep_alive = None, False  # chunks win; the sender is confused, so its connection ends
-    return ResponseHead(version, status, reason, fields, length, chunked, keep_alive, first)
+    return ResponseHead(version, status, reason, tuple(fields), length, chunked, keep_alive, first)
 
 
-def _all(name: str, fields: Headers, first: dict[str, str]) -> list[str]:
-    """The values of all lines of a field; looked for only where some field has more than one."""
-    if name not in first:
-        return []
-    if len(first) == len(fields):
-        return [first[name]]
-    return [value for field, value in fields if field.lower() == name]
+def _all(name: str, fields: Sequence[tuple[str, str]]) -> list[str]:
+    """The values of all lines of a field."""
+    return [value for field, value in fields if field == name]
 
 
-def _parts(values: list[str]) -> list[str]:
+def _parts(values: Iterable[str]) -> list[str]:
     """The members of a field that is a list (RFC 9110 section 5.6.1)."""
-    if len(values) == 1 and "," not in values[0]:
-        return values
     return [part.strip(" \t") for value in values for part in value.split(",")]
 
 
-def _listed(values: list[str]) -> list[str]:
+@lru_cache(maxsize=64)
+def _listed(*values: str) -> list[str]:
     """The same, without case and empty members."""
     return [part.lower() for part in _parts(values) if part]
 
 
 def _content_length(lines: list[str]) -> int:
-    values = _parts(lines)
+    values = _parts(lines) if len(lines) > 1 or "," in lines[0] else lines
     first = values[0]
     if not (first.isascii() and first.isdigit()) or len(first) > 19 or values.count(first) != len(values):
         raise TransferError(Kind.PROTOCOL, f"the Content-Length is invalid: {', '.join(values)[:60]!r}")
@@ -171,7 +173,7 @@ class HeadParser:
         fields = _fields(self._lines)
         self._reset()
         if status >= 200:
-            return response_head(version, status, reason, fields)
+            return _head(version, status, reason, fields)
         self._informational += 1
         if status == 101:
             raise TransferError(Kind.PROTOCOL, "the server switched protocols, which was not asked for")
@@ -186,25 +188,36 @@ def whole_head(lines: Sequence[bytes]) -> ResponseHead | None:
     Raises:
         TransferError: as `HeadParser.feed` does.
     """
-    if len(lines) < 2 or lines[-1] != b"\r\n" or len(lines) - 2 > MAX_FIELDS or lines[0][-2:] != b"\r\n":
+    if not 2 <= len(lines) <= _MOST_AT_ONCE or max(map(len, lines)) > _REMEMBERED:
         return None
-    text = b"".join(lines[1:-1]).decode("latin-1")
-    found = _PLAIN_FIELDS.findall(text)
-    if len(found) != len(lines) - 2 or len(text) + len(lines[0]) > MAX_LINE:
+    if lines[-1] != b"\r\n" or lines[0][-2:] != b"\r\n":
+        return None
+    fields: list[Any] = [_remembered_field(line) for line in lines[1:-1]]
+    if None in fields:
         return None
     version, status, reason = _status_line(lines[0][:-2])
-    return response_head(version, status, reason, tuple(found)) if status >= 200 else None
+    return _head(version, status, reason, fields) if status >= 200 else None
 
 
-def _fields(lines: list[bytes]) -> Headers:
-    """The fields of a head's lines, in one go where all is as it should be."""
-    found: list[tuple[str, str]] = _PLAIN_FIELDS.findall(b"".join(lines).decode("latin-1"))
-    if len(found) == len(lines):  # each line gives one match at the most
-        return tuple(found)
+def _fields(lines: list[bytes]) -> list[tuple[str, str]]:
+    """The fields of a head's lines."""
     fields: list[tuple[str, str]] = []
     for line in lines:
-        _add(fields, line[:-2] if line.endswith(b"\r\n") else line[:-1])
-    return tuple(fields)
+        field = _remembered_field(line) if len(line) <= _REMEMBERED else _field(line)
+        if field is None:
+            _add(fields, line[:-2] if line.endswith(b"\r\n") else line[:-1])
+        else:
+            fields.append(field)
+    return fields
+
+
+def _field(line: bytes) -> tuple[str, str] | None:
+    """The field that a line is by itself, as nearly all are; its name in lower case."""
+    match = _WHOLE_LINE.fullmatch(line)
+    return None if match is None else (match[1].decode("ascii").lower(), match[2].strip(b" \t").decode("latin-1"))
+
+
+_remembered_field = lru_cache(maxsize=1024)(_field)
 
 
 def _add(fields: list[tuple[str, str]], line: bytes) -> None:
@@ -217,7 +230,7 @@ def _add(fields: list[tuple[str, str]], line: bytes) -> None:
     match = _FIELD.fullmatch(line)
     if match is None:
         raise TransferError(Kind.PROTOCOL, f"the response head has a line that is no field: {line[:60]!r}")
-    fields.append((match[1].decode("ascii"), _text(match[2])))
+    fields.append((match[1].decode("ascii").lower(), _text(match[2])))
 
 
 @lru_cache(maxsize=64)

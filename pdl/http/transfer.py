@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import errno
-from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from pdl import url as urls
@@ -23,8 +22,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ARCHIVES = (".gz", ".tgz", ".svgz", ".z", ".taz")  # often mislabelled as gzip-coded: kept as they are sent
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A GET request, exact to the byte.
 
     Args:

@@ -58,6 +58,8 @@ class OpenFolders:
         if folder in self._open:
             self._open.move_to_end(folder)
             return self._open[folder], name
+        if not folder and self._root >= 0:
+            return self._root, name
         return self._enter(folder), name
 
     def forget(self) -> None:

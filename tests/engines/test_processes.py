@@ -12,7 +12,6 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +201,7 @@ def test_an_exception_outside_of_the_transfer_arrives_with_its_text(
 
 def test_an_attempt_that_cannot_be_sent_costs_itself_alone(server: FaultServer, tmp_path: Path):
     good, bad = attempts_for([server.url("/file/1"), server.url("/file/2")], tmp_path)
-    bad = replace(bad, headers=(("X-Function", lambda: None),))
+    bad = bad._replace(headers=(("X-Function", lambda: None),))
     with engine_of("processes", jobs=1) as engine:
         found = outcomes(carry(engine, [bad, good]))
     assert found[good.id].verdict is Verdict.DONE

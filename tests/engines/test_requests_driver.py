@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,7 +72,7 @@ def test_a_file_is_fetched_into_its_part(net, driver: Driver, attempt: Attempt):
 def test_a_digest_is_computed_on_the_way(net, driver: Driver, attempt: Attempt):
     digest = Digest("sha256", "2e7d2c03a9507ae265ecf5b5356885a53393a2029d241394997265a1a25aefc6")
     net.get(URL, body=b"c")
-    assert outcome_of(driver, replace(attempt, digest=digest)).digest == digest
+    assert outcome_of(driver, attempt._replace(digest=digest)).digest == digest
 
 
 @pytest.mark.parametrize(
@@ -103,7 +102,7 @@ def test_a_redirect_is_told_and_not_followed(net, driver: Driver, attempt: Attem
 def test_the_rest_of_a_file_is_appended(net, driver: Driver, attempt: Attempt):
     Path(attempt.part).write_bytes(b"01234")
     net.get(URL, body=b"56789", status=206, headers={"Content-Range": "bytes 5-9/10", "ETag": '"v1"'})
-    outcome = outcome_of(driver, replace(attempt, partial=Partial(5, '"v1"', 10, URL)))
+    outcome = outcome_of(driver, attempt._replace(partial=Partial(5, '"v1"', 10, URL)))
     assert (outcome.verdict, outcome.size, outcome.received) == (Verdict.DONE, 10, 5)
     assert content_of(attempt) == b"0123456789"
     sent = net.calls[0].request.headers
@@ -118,7 +117,7 @@ def test_retry_after_reaches_the_outcome(net, driver: Driver, attempt: Attempt):
 
 def test_a_coding_is_not_decoded_behind_our_back(net, driver: Driver, attempt: Attempt):
     net.get("http://h.example/a.gz", body=b"not gzip at all", headers={"Content-Encoding": "gzip"})
-    assert outcome_of(driver, replace(attempt, url="http://h.example/a.gz")).verdict is Verdict.DONE
+    assert outcome_of(driver, attempt._replace(url="http://h.example/a.gz")).verdict is Verdict.DONE
     assert content_of(attempt) == b"not gzip at all"
 
 
@@ -154,7 +153,7 @@ def test_a_long_body_is_told_of_while_it_comes(net, driver: Driver, attempt: Att
     ],
 )
 def test_what_goes_out_is_exactly_what_the_transfer_asks_for(net, driver: Driver, attempt: Attempt, fields):
-    attempt = replace(attempt, **fields)
+    attempt = attempt._replace(**fields)
     net.get(attempt.url, body=b"x")
     outcome_of(driver, attempt)
     request = net.calls[0].request
@@ -180,7 +179,7 @@ def test_nothing_of_the_environment_or_of_an_earlier_answer_goes_out(net, driver
 
 def test_the_proxy_of_the_attempt_is_passed_on_and_its_password_to_nobody_else(net, driver, attempt):
     net.get(URL, body=b"x")
-    outcome_of(driver, replace(attempt, proxy="http://u:secret@proxy.example:3128"))
+    outcome_of(driver, attempt._replace(proxy="http://u:secret@proxy.example:3128"))
     request = net.calls[0].request
     assert request.proxy == "http://u:secret@proxy.example:3128"
     assert "secret" not in str(request.headers)
@@ -197,7 +196,7 @@ def test_the_proxy_of_the_attempt_is_passed_on_and_its_password_to_nobody_else(n
     ],
 )
 def test_the_request_line_has_the_whole_url_only_for_a_proxy_that_reads_it(net, driver, attempt, url, proxy, line):
-    attempt = replace(attempt, url=url, proxy=proxy)
+    attempt = attempt._replace(url=url, proxy=proxy)
     net.get(url, body=b"x")
     outcome_of(driver, attempt)
     assert driver._adapter.request_url(net.calls[0].request) == line
@@ -209,7 +208,7 @@ def test_a_proxy_gets_its_own_credentials_and_the_origin_gets_none_of_them(
     proxy = proxy_server.origin.replace("http://", "http://u:p%40q@")
     driver = Driver(Settings())
     try:
-        assert outcome_of(driver, replace(attempt, url=server.url("/file"), proxy=proxy)).verdict is Verdict.DONE
+        assert outcome_of(driver, attempt._replace(url=server.url("/file"), proxy=proxy)).verdict is Verdict.DONE
     finally:
         driver.close()
     (at_proxy,) = proxy_server.requests
@@ -294,7 +293,7 @@ def test_an_attempt_that_was_let_go_before_it_began_asks_nobody(net, driver: Dri
 
 
 def test_an_attempt_without_time_asks_nobody(net, driver: Driver, attempt: Attempt):
-    assert outcome_of(driver, replace(attempt, time_limit=0.0)).kind is Kind.TIMEOUT
+    assert outcome_of(driver, attempt._replace(time_limit=0.0)).kind is Kind.TIMEOUT
     assert not net.calls
 
 
