@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from .errors import Kind
 
@@ -101,6 +101,12 @@ class Partial:
     url: str
 
 
+def _shown(value: Any, *secrets: str) -> str:
+    """What `repr` of a named tuple gives, without the fields that may hold a secret."""
+    pairs = [f"{name}={each!r}" for name, each in value._asdict().items() if name not in secrets]
+    return f"{type(value).__name__}({', '.join(pairs)})"
+
+
 class Attempt(NamedTuple):
     """One request for one URL: all that an engine needs to carry it, in any process.
 
@@ -133,7 +139,7 @@ class Attempt(NamedTuple):
     refuse_link_local: bool = False
 
     def __repr__(self) -> str:
-        return f"Attempt(id={self.id}, row={self.row}, url={self.url!r}, part={self.part!r})"  # no secrets
+        return _shown(self, "headers", "credentials", "proxy")
 
 
 class Verdict(Enum):
@@ -185,9 +191,7 @@ class Outcome(NamedTuple):
     digest: Digest | None = None
 
     def __repr__(self) -> str:
-        shown = self._asdict()
-        del shown["location_credentials"]
-        return f"Outcome({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+        return _shown(self, "location_credentials")
 
 
 class Responded(NamedTuple):

@@ -31,7 +31,7 @@ class TransferClock:
         self._end = None if time_limit is None else started + time_limit
         self._received = 0
         self._progressed = started
-        self._samples: deque[tuple[float, int]] = deque()
+        self._samples: deque[tuple[float, int]]  # once bytes are expected
 
     def connecting(self) -> None:
         """Name resolution, connection and TLS begin."""
@@ -41,8 +41,7 @@ class TransferClock:
         """The request goes out; from now on bytes are expected."""
         self._connect_until = None
         self._progressed = self._now()
-        self._samples.clear()
-        self._samples.append((self._progressed, self._received))
+        self._samples = deque([(self._progressed, self._received)])
 
     def advance(self, count: int) -> None:
         """Bytes came.

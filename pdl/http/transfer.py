@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import errno
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -63,13 +64,11 @@ class Transfer:
         """The request to send."""
         attempt = self.attempt
         parts = urls.split(attempt.url)
+        if not attempt.headers and attempt.credentials is None and attempt.partial is None:
+            return Request(attempt.url, parts, _plain_headers(parts.authority, self._settings.user_agent))
         given = {name.lower() for name, _ in attempt.headers} if attempt.headers else ()
-        headers = [("Host", parts.authority)]
-        if "user-agent" not in given:
-            headers.append(("User-Agent", self._settings.user_agent))
-        if "accept" not in given:
-            headers.append(("Accept", "*/*"))
-        headers.append(("Accept-Encoding", "identity"))
+        plain = _plain_headers(parts.authority, self._settings.user_agent)
+        headers = [pair for pair in plain if pair[0].lower() not in given]
         if attempt.credentials is not None and "authorization" not in given:
             headers.append(("Authorization", basic_credentials(attempt.credentials)))
         headers.extend(attempt.headers)
@@ -344,6 +343,12 @@ class Transfer:
             verdict, kind, message, status=self.status, size=self.size, received=self._received,
             opened=self._opened, ranges_ignored=self._ranges_ignored, partial=partial, **more,
         )  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _plain_headers(authority: str, user_agent: str) -> Headers:
+    """The fields of a request that says nothing of its own."""
+    return ("Host", authority), ("User-Agent", user_agent), ("Accept", "*/*"), ("Accept-Encoding", "identity")
 
 
 def _one_content_range(head: ResponseHead) -> ContentRange | None:
