@@ -22,6 +22,8 @@ from .model import Attempt, Download, Outcome, Partial, Verdict
 from .resolver import is_link_local
 from .settings import Settings
 
+NEAR = 512
+"""Downloads read ahead, unless four times what is carried at once is more: each refill costs a commit."""
 FARTHEST = 16_384
 """Downloads read ahead at the most, while the hosts of all that are known are at their caps or paused."""
 
@@ -119,7 +121,7 @@ class Scheduler:
         self._routes = routes
         self._capacity = min(capacity, settings.jobs)
         self._per_host = settings.per_host or self._capacity
-        self._near = min(max(256, 4 * self._capacity), FARTHEST)
+        self._near = min(max(NEAR, 4 * self._capacity), FARTHEST)
         self.parts = parts
         self._beginning = os.path.join(parts, "")
         self._deadline = deadline
