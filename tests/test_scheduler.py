@@ -817,7 +817,7 @@ def test_hosts_that_stand_in_the_way_widen_the_look_ahead_up_to_its_end(outcome:
     assert world.scheduler.room == 0  # there is something to start
     world.start()
     world.end(next(_active(world)), outcome)
-    assert world.scheduler.room > FARTHEST - 300
+    assert world.scheduler.room > FARTHEST - NEAR - 44
 
 
 # memory
