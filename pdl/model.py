@@ -172,6 +172,9 @@ class Outcome(NamedTuple):
         retries: further tries that the failure is worth, where that is fewer than its kind is granted.
         errno: of a `disk` failure.
         digest: what the part hashes to, if that was computed.
+        first_byte: when the head came of the response that brought the file, in seconds since 1970.
+        etag: that it came with.
+        last_modified: that it came with.
     """
 
     verdict: Verdict
@@ -189,6 +192,9 @@ class Outcome(NamedTuple):
     retries: int | None = None
     errno: int | None = None
     digest: Digest | None = None
+    first_byte: float | None = None
+    etag: str | None = None
+    last_modified: str | None = None
 
     def __repr__(self) -> str:
         return _shown(self, "location_credentials")

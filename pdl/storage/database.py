@@ -8,12 +8,11 @@ import sqlite3
 
 from pdl.errors import DestinationError
 
-SCHEMA_VERSION = 1
 _CHECKPOINT = 4000
 """Pages of 4 KiB in the log before they are written to their places, which waits for the disk."""
 
-_SCHEMA = f"""
-BEGIN;
+_STEPS = (
+    """
 CREATE TABLE entry (
     row INTEGER PRIMARY KEY,  -- the number of the entry, from 1
     hash INTEGER NOT NULL,  -- its identity, signed
@@ -34,17 +33,45 @@ CREATE TABLE entry (
 );
 CREATE INDEX entry_failed ON entry(run, row) WHERE status = 'failed';
 CREATE TABLE run (number INTEGER PRIMARY KEY, started REAL NOT NULL);
-PRAGMA user_version = {SCHEMA_VERSION};
-COMMIT;
-"""
+""",
+    """
+ALTER TABLE entry ADD COLUMN stood INTEGER;  -- a file was there already when the path was settled
+ALTER TABLE entry ADD COLUMN queued REAL;  -- seconds since 1970, as the other times
+ALTER TABLE entry ADD COLUMN first_byte REAL;  -- when the head came of the response that brought the file
+ALTER TABLE entry ADD COLUMN ended REAL;
+ALTER TABLE entry ADD COLUMN fetched INTEGER;  -- the run that brought the file
+ALTER TABLE entry ADD COLUMN digest TEXT;  -- of the file, as ALGORITHM:HEX
+ALTER TABLE entry ADD COLUMN etag TEXT;
+ALTER TABLE entry ADD COLUMN last_modified TEXT;
+ALTER TABLE run ADD COLUMN engine TEXT;
+UPDATE entry SET size = NULL WHERE status = 'failed' OR reason = 'duplicate';
+UPDATE entry SET fetched = run WHERE status = 'done';
+CREATE TABLE given (  -- what the list says of an entry beside its URL and name
+    row INTEGER PRIMARY KEY,
+    mirrors TEXT,  -- a line each
+    size INTEGER,
+    digest TEXT,  -- as above
+    secret INTEGER  -- it had userinfo or header fields of its own, which are not kept
+);
+CREATE TABLE part (  -- the beginnings of files that can be continued
+    row INTEGER PRIMARY KEY,
+    validator TEXT NOT NULL,  -- for If-Range
+    total INTEGER,
+    url TEXT NOT NULL
+);
+""",
+)
+"""What makes each version of the schema of the one before it; the first one, of nothing."""
+SCHEMA_VERSION = len(_STEPS)
 
 
 def open_database(path: str) -> sqlite3.Connection:
     """The ledger, made if it is not there."""
     connection = connect(path, "rwc")
     try:
-        if _is_new(connection, path):
-            connection.executescript(_SCHEMA)
+        for version in range(_version(connection, path), SCHEMA_VERSION):
+            step = f"BEGIN IMMEDIATE; {_STEPS[version]} PRAGMA user_version = {version + 1}; COMMIT;"
+            connection.executescript(step)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
@@ -66,14 +93,15 @@ def connect(path: str, mode: str) -> sqlite3.Connection:
         raise translated(error, path) from error
 
 
-def _is_new(connection: sqlite3.Connection, path: str) -> bool:
+def _version(connection: sqlite3.Connection, path: str) -> int:
+    """The version of the schema; 0 if there is none yet."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
     if version > SCHEMA_VERSION:
         raise DestinationError(f"{path} was written by a newer version of pdl; this one cannot read it")
     if tables and not version:
         raise DestinationError(f"{path} is not a ledger of pdl")
-    return not tables
+    return int(version)
 
 
 def translated(error: sqlite3.Error, path: str) -> OSError | DestinationError:

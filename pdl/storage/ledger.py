@@ -9,12 +9,12 @@ import os
 import sqlite3
 import time
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice, repeat
 from typing import Any, NamedTuple, cast
 
 from pdl.errors import Kind
-from pdl.model import Reason, Result, Status
+from pdl.model import Download, Outcome, Partial, Reason, Result, Status
 
 from .database import connect, open_database, storable, translated
 from .destination import prepare_destination
@@ -28,19 +28,25 @@ _PATIENCE = 1.0
 
 _TOGETHER = 50
 """Rows of one statement, where many are written or read: half the time of so many statements."""
-_APPEND = "INSERT INTO entry(row, hash, url, name, path, run) VALUES (?, ?, ?, ?, ?, ?)"
-_APPEND_MANY = _APPEND + ", (?, ?, ?, ?, ?, ?)" * (_TOGETHER - 1)
-_READMIT = """UPDATE entry SET run = ?, status = NULL, reason = NULL, kind = NULL, message = NULL,
-    http_status = NULL, size = NULL, attempts = NULL, final_url = NULL, seconds = NULL, place = NULL
-    WHERE row = ?"""
+_APPEND = "INSERT INTO entry(run, queued, row, hash, url, name, path) VALUES (?1, ?2, ?, ?, ?, ?, ?)"
+_APPEND_MANY = _APPEND + ", (?1, ?2, ?, ?, ?, ?, ?)" * (_TOGETHER - 1)
+_GIVEN = "INSERT OR REPLACE INTO given(row, mirrors, size, digest, secret) VALUES (?, ?, ?, ?, ?)"
+_READMIT = """UPDATE entry SET run = ?, stood = ?, queued = ?, status = NULL, reason = NULL, kind = NULL,
+    message = NULL, http_status = NULL, size = CASE WHEN reason = 'exists' THEN NULL ELSE size END, attempts = NULL,
+    final_url = NULL, seconds = NULL, place = NULL WHERE row = ?"""
 _RECORD = """UPDATE entry SET run = ?, path = COALESCE(?, path), status = ?, reason = ?, kind = ?, message = ?,
-    http_status = ?, size = ?, attempts = ?, final_url = ?, seconds = ?, place = ? WHERE row = ?"""
+    http_status = ?, size = COALESCE(?, size), attempts = ?, final_url = ?, seconds = ?, place = ?, ended = ?
+    WHERE row = ?"""
+_FETCHED = """UPDATE entry SET status = 'done', reason = NULL, kind = NULL, message = NULL, run = ?1, fetched = ?1,
+    path = COALESCE(?, path), http_status = ?, size = ?, attempts = ?, final_url = ?, seconds = ?, place = ?,
+    ended = ?, first_byte = ?, digest = ?, etag = ?, last_modified = ? WHERE row = ?"""
+_PART = "INSERT OR REPLACE INTO part(row, validator, total, url) VALUES (?, ?, ?, ?)"
 _SOME = f"({', '.join('?' * _TOGETHER)})"
 _CONFIRM = (
     "UPDATE entry SET run = ?, status = 'skipped', reason = 'done', kind = NULL, message = NULL, place = NULL"
 )
 _CONFIRM += f" WHERE row IN {_SOME}"
-_COLUMNS = "SELECT row, url, name, path, run, status, reason, size FROM entry WHERE row"
+_COLUMNS = "SELECT row, url, name, path, run, status, reason, size, stood FROM entry WHERE row"
 _KNOWN = f"{_COLUMNS} BETWEEN ? AND ?"
 _KNOWN_MANY = f"{_COLUMNS} IN {_SOME}"
 _OWNERS = """SELECT row, hash, path FROM entry WHERE row > ? AND reason IS NOT 'duplicate' ORDER BY row LIMIT ?"""
@@ -59,12 +65,17 @@ class Known(NamedTuple):
     status: Status | None = None
     reason: Reason | None = None
     size: int | None = None
+    stood: int | None = None
 
     @property
     def finished_size(self) -> int | None:
-        """Bytes of the file, if a run has fetched it."""
-        finished = self.status == "done" or self.reason in ("done", "not-modified")
-        return self.size if finished else None
+        """Bytes of the file that a run has put at the path, whatever later ones made of the entry."""
+        return None if self.reason == "exists" else self.size
+
+    @property
+    def may_be_published(self) -> bool:
+        """A run that was killed may have put a file at the path without writing it down."""
+        return self.status is None and not self.stood
 
 
 class Ledger:
@@ -72,6 +83,7 @@ class Ledger:
 
     Args:
         dest: folder that receives the files; made if it is not there.
+        engine: name of the engine that fetches in this run.
 
     Raises:
         DestinationError: the destination cannot be used, another run holds it, or its ledger cannot be read.
@@ -80,8 +92,9 @@ class Ledger:
     OSError (ENOSPC) when the disk is full.
     """
 
-    def __init__(self, dest: str) -> None:
+    def __init__(self, dest: str, engine: str = "") -> None:
         prepare_destination(dest)
+        self._engine = engine
         self.folder = os.path.abspath(os.path.join(dest, ".pdl"))
         self.path = os.path.join(self.folder, "ledger.sqlite3")
         self._changes = 0  # not committed yet
@@ -99,7 +112,7 @@ class Ledger:
         try:
             (last,) = self._execute("SELECT COALESCE(MAX(row), 0) FROM entry").fetchone()
             (run,) = self._execute("SELECT COALESCE(MAX(number), 0) + 1 FROM run").fetchone()
-            self._change("INSERT INTO run VALUES (?, ?)", [(run, time.time())])
+            self._change("INSERT INTO run VALUES (?, ?, ?)", [(run, time.time(), self._engine)])
         except BaseException:
             self._connection.close()
             raise
@@ -120,15 +133,30 @@ class Ledger:
             return
         signed = memoryview(array("Q", hashes)).cast("B").cast("q")
         rows = range(self.last + 1, self.last + 1 + len(hashes))
-        values = zip(rows, signed, urls, names, paths, repeat(self.run))
-        together = (list(chain.from_iterable(islice(values, _TOGETHER))) for _ in range(len(hashes) // _TOGETHER))
-        self._change(_APPEND_MANY, together)
-        self._change(_APPEND, values)
+        values = zip(rows, signed, urls, names, paths, strict=False)  # names and paths may be any iterables
+        common = (self.run, time.time())
+        together = (islice(values, _TOGETHER) for _ in range(len(hashes) // _TOGETHER))
+        self._change(_APPEND_MANY, ([*common, *chain.from_iterable(some)] for some in together))
+        self._change(_APPEND, ((*common, *each) for each in values))
         self.last += len(hashes)
 
-    def readmit(self, rows: Iterable[int]) -> None:
-        """Have entries of earlier runs as left again."""
-        self._change(_READMIT, [(self.run, row) for row in rows])
+    def give(self, rows: Mapping[int, Download]) -> None:
+        """Write down what the list says of some entries beside URL and name; no secret is kept."""
+        self._change(_GIVEN, [_given(row, download) for row, download in rows.items()])
+
+    def note_standing(self, rows: Iterable[int]) -> None:
+        """Files were there before these entries got their paths."""
+        self._change("UPDATE entry SET stood = 1 WHERE row = ?", [(row,) for row in rows])
+
+    def readmit(self, rows: Iterable[int], *, standing: Container[int] = ()) -> None:
+        """Have entries of earlier runs as left again.
+
+        Args:
+            rows: of the entries.
+            standing: those whose file is there, and will be replaced.
+        """
+        now = time.time()
+        self._change(_READMIT, [(self.run, int(row in standing) or None, now, row) for row in rows])
 
     def confirm(self, rows: Sequence[int]) -> None:
         """Have entries that earlier runs have finished as skipped because they are done."""
@@ -136,7 +164,21 @@ class Ledger:
 
     def record(self, *results: Result) -> None:
         """Write down how entries ended; a path that is not given stays."""
-        self._change(_RECORD, [_values(self.run, result) for result in results])
+        now = time.time()
+        self._change(_RECORD, [_values(self.run, result, now) for result in results])
+
+    def record_fetched(self, fetched: Iterable[tuple[Result, Outcome]]) -> None:
+        """Write down which files have come, and what is known of them."""
+        now = time.time()
+        self._change(_FETCHED, [_fetched_values(self.run, result, outcome, now) for result, outcome in fetched])
+
+    def keep_part(self, row: int, partial: Partial) -> None:
+        """Write down by what the part of an entry can be continued, in this run or a later one."""
+        self._change(_PART, [(row, partial.if_range, partial.total, partial.url)])
+
+    def drop_parts(self, rows: Iterable[int]) -> None:
+        """Forget how parts can be continued."""
+        self._change("DELETE FROM part WHERE row = ?", [(row,) for row in rows])
 
     def flush_if_due(self, now: float) -> None:
         """Commit what has waited for a second or is enough for a batch.
@@ -199,6 +241,12 @@ class Ledger:
         self._begin()
         for padded in _padded(rows):
             yield from map(Known._make, self._execute(_KNOWN_MANY, padded))
+
+    def part(self, row: int) -> Partial | None:
+        """By what the part of an entry can be continued; its size is for the disk to tell, and 0 here."""
+        self._begin()
+        found = self._execute("SELECT validator, total, url FROM part WHERE row = ?", (row,)).fetchone()
+        return None if found is None else Partial(0, *found)
 
     def owners(self, after: int, limit: int) -> list[tuple[int, int, str | None]]:
         """Rows, identities and paths of entries after a row, without those that only repeat others."""
@@ -268,7 +316,39 @@ def _padded(rows: Sequence[int]) -> Iterator[tuple[int, ...]]:
         yield (*some, *repeat(0, _TOGETHER - len(some)))
 
 
-def _values(run: int, result: Result) -> tuple[Any, ...]:
+def _given(row: int, download: Download) -> tuple[Any, ...]:
+    digest = download.digest
+    return (
+        row,
+        "\n".join(download.mirrors) or None,
+        download.size,
+        digest and f"{digest.algorithm}:{digest.value}",
+        int(bool(download.credentials or download.headers)) or None,
+    )
+
+
+def _fetched_values(run: int, result: Result, outcome: Outcome, now: float) -> tuple[Any, ...]:
+    digest = outcome.digest
+    return (
+        run,
+        result.path,
+        result.http_status,
+        result.size,
+        result.attempts,
+        result.final_url,
+        result.seconds,
+        storable(result.where) or None,
+        now,
+        outcome.first_byte,
+        digest and f"{digest.algorithm}:{digest.value}",
+        outcome.etag,
+        outcome.last_modified,
+        result.index,
+    )
+
+
+def _values(run: int, result: Result, now: float) -> tuple[Any, ...]:
+    stands = result.status == "done" or result.reason in ("done", "exists", "not-modified")
     return (
         run,
         result.path,
@@ -277,11 +357,12 @@ def _values(run: int, result: Result) -> tuple[Any, ...]:
         result.kind and result.kind.value,
         storable(result.message) or None,
         result.http_status,
-        result.size,
+        result.size if stands else None,
         result.attempts or None,
         result.final_url,
         result.seconds or None,
         storable(result.where) or None,
+        now,
         result.index,
     )
 
