@@ -93,12 +93,14 @@ class Partial:
         if_range: the strong validator for `If-Range` (RFC 9110 section 13.1.5).
         total: bytes of the whole file, if the server said so.
         url: the URL that sent them; no other may continue them.
+        name: the file's name, if the server gave one and it is wanted.
     """
 
     size: int
     if_range: str
     total: int | None
     url: str
+    name: str | None = None
 
 
 def _shown(value: Any, *secrets: str) -> str:
@@ -172,6 +174,7 @@ class Outcome(NamedTuple):
         retries: further tries that the failure is worth, where that is fewer than its kind is granted.
         errno: of a `disk` failure.
         digest: what the part hashes to, if that was computed.
+        name: the whole file's name, if the server gave one and it is wanted; not yet made safe.
     """
 
     verdict: Verdict
@@ -189,6 +192,7 @@ class Outcome(NamedTuple):
     retries: int | None = None
     errno: int | None = None
     digest: Digest | None = None
+    name: str | None = None
 
     def __repr__(self) -> str:
         return _shown(self, "location_credentials")

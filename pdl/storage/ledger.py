@@ -35,6 +35,7 @@ _READMIT = """UPDATE entry SET run = ?, status = NULL, reason = NULL, kind = NUL
     WHERE row = ?"""
 _RECORD = """UPDATE entry SET run = ?, path = COALESCE(?, path), status = ?, reason = ?, kind = ?, message = ?,
     http_status = ?, size = ?, attempts = ?, final_url = ?, seconds = ?, place = ? WHERE row = ?"""
+_MOVE = "UPDATE entry SET path = ? WHERE row = ?"
 _SOME = f"({', '.join('?' * _TOGETHER)})"
 _CONFIRM = (
     "UPDATE entry SET run = ?, status = 'skipped', reason = 'done', kind = NULL, message = NULL, place = NULL"
@@ -137,6 +138,11 @@ class Ledger:
     def record(self, *results: Result) -> None:
         """Write down how entries ended; a path that is not given stays."""
         self._change(_RECORD, [_values(self.run, result) for result in results])
+
+    def move(self, row: int, path: str) -> None:
+        """Give an entry another path, and commit that: before a file has the path, so that a kill forgets none."""
+        self._change(_MOVE, [(path, row)])
+        self.flush()
 
     def flush_if_due(self, now: float) -> None:
         """Commit what has waited for a second or is enough for a batch.
