@@ -91,6 +91,7 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
 )
 @_option("-o", "--output", metavar="TEMPLATE",
          help="Path from {name} {stem} {ext} {host} {path} {index:06d} {hash}, instead of a layout.")  # fmt: skip
+@_option("--content-disposition", is_flag=True, help="Take the names that servers send, in the layout's folders.")
 @_option("--overwrite", is_flag=True, help="Replace files that exist.")
 @_option("--failed", metavar="FILE", help="Write the failed lines there, to be fed back.")
 @click.option("--progress", type=click.Choice(["list", "files"]), default="list", show_default=True,

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from .errors import Kind
 from .model import Download, Entry, Malformed, Reason, Result
-from .naming import Naming, identities, key
+from .naming import Naming, identities, key, safe_name
 from .paths import Disk, Found, Paths, seen_from
 from .storage.database import storable
 from .storage.filter import Filter
@@ -36,6 +36,10 @@ class Admitted(NamedTuple):
     path: str
 
 
+class NameTaken(Exception):  # noqa: N818 - what was found, not a fault of the program
+    """A file cannot have the name that its server gave; the message says why and what to do."""
+
+
 class Intake:
     """Decides on entries in the order of the list.
 
@@ -45,16 +49,25 @@ class Intake:
         dest: folder that receives the files.
         overwrite: fetch what is there already.
         reserved: absolute paths of the job's own files, which are never a target.
+        renames: servers may give other names to files, where the list gives none.
     """
 
     def __init__(
-        self, ledger: Ledger, naming: Naming, dest: str, *, overwrite: bool, reserved: Iterable[str]
+        self,
+        ledger: Ledger,
+        naming: Naming,
+        dest: str,
+        *,
+        overwrite: bool,
+        reserved: Iterable[str],
+        renames: bool = False,
     ) -> None:
         self.read = 0
         """Entries so far."""
         self._ledger = ledger
         self._plain_path = naming.path
         self._overwrite = overwrite
+        self._renames = renames
         own = {path for file in reserved for path in seen_from(dest, file)}
         self._reserved = frozenset(map(key, own))
         self._disk = Disk(dest, self._reserved)
@@ -87,6 +100,30 @@ class Intake:
             decided += self._judge(entries[len(followed) :])
         self._batch.write(self._ledger)
         return decided
+
+    def rename(self, download: Download, path: str, name: str) -> str:
+        """The path of an admitted download whose server has named it; the caller writes down a new one.
+
+        Names are given in the order of the downloads' ends: whoever comes later gets a hash.
+
+        Raises:
+            NameTaken: something stands there that is not replaced.
+            DestinationError: as the ledger does.
+        """
+        if not self._renames or download.name is not None:
+            return path
+        self._load()
+        named = self._paths.rename(path, safe_name(name), identities([download])[0])
+        found = None if named == path else self._paths.found
+        if found is None:
+            return named
+        if isinstance(found, OSError):
+            raise NameTaken(f"{named} cannot be looked at: {found.strerror or found}")
+        if not stat.S_ISREG(found.st_mode):
+            raise NameTaken(f"{named} is a link or something special, and never replaced; move it away")
+        if not self._overwrite:
+            raise NameTaken(f"{named}, as the server calls it, is there already; --overwrite replaces it")
+        return named
 
     # -- entries of earlier runs
 
@@ -127,7 +164,7 @@ class Intake:
         if isinstance(entry, Malformed) or known.path is None:
             return self._end(_malformed(known.row, entry))
         if known.reason == "duplicate":
-            return self._end(_skipped(known.row, entry, known.path, "duplicate"))
+            return self._end(_skipped(known.row, entry, self._path_of_repeat(entry, known.path), "duplicate"))
         if self._reserved and key(known.path) in self._reserved:
             message = f"{known.path} is a file of the job itself"
             return self._end(_failed(known.row, entry, known.path, message))
@@ -174,7 +211,11 @@ class Intake:
     def _judge_repeat(self, download: Download, mark: int, known: Known) -> Result:
         assert known.path is not None
         row = self._batch.append(mark, known.url, download.name, known.path)
-        return self._end(_skipped(row, download, known.path, "duplicate"))
+        return self._end(_skipped(row, download, self._path_of_repeat(download, known.path), "duplicate"))
+
+    def _path_of_repeat(self, download: Download, path: str) -> str | None:
+        """Nobody knows it where the server may name the file: the first of the entry's kind may be under way."""
+        return None if self._renames and download.name is None else path
 
     def _judge_malformed(self, entry: Malformed, mark: int, known: Known | None) -> Result:
         row = self._batch.append(mark, storable(entry.line), None, None)
@@ -249,7 +290,7 @@ def _malformed(row: int, entry: Entry) -> Result:
     )
 
 
-def _skipped(row: int, download: Download, path: str, reason: Reason, size: int = 0) -> Result:
+def _skipped(row: int, download: Download, path: str | None, reason: Reason, size: int = 0) -> Result:
     return Result(
         index=row,
         status="skipped",

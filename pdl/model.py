@@ -93,12 +93,14 @@ class Partial:
         if_range: the strong validator for `If-Range` (RFC 9110 section 13.1.5).
         total: bytes of the whole file, if the server said so.
         url: the URL that sent them; no other may continue them.
+        name: the file's name, if the server gave one and it is wanted.
     """
 
     size: int
     if_range: str
     total: int | None
     url: str
+    name: str | None = None
 
 
 def _shown(value: Any, *secrets: str) -> str:
@@ -175,6 +177,7 @@ class Outcome(NamedTuple):
         first_byte: when the head came of the response that brought the file, in seconds since 1970.
         etag: that it came with.
         last_modified: that it came with.
+        name: the whole file's name, if the server gave one and it is wanted; not yet made safe.
     """
 
     verdict: Verdict
@@ -195,6 +198,7 @@ class Outcome(NamedTuple):
     first_byte: float | None = None
     etag: str | None = None
     last_modified: str | None = None
+    name: str | None = None
 
     def __repr__(self) -> str:
         return _shown(self, "location_credentials")

@@ -7,15 +7,17 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, count
+from itertools import chain, count, islice
 
 from .model import Download
-from .naming import ends_for_hash, hash64, joined_by_hash, key, key_hash, with_hash
+from .naming import SafeName, ends_for_hash, hash64, joined_by_hash, key, key_hash, with_hash
 from .storage.database import storable
 from .storage.filter import Filter
 
 _REMEMBERED = 10_000
 """Folders, and paths known to be taken, that are kept to save work."""
+_SUCCESSIVE = 8
+"""Paths that a claim tries one after another before a name is thought to be a new one."""
 _FOLDER, _FOLDER_TOO = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F
 """Folders stand in the filter under two keys of their own: a false answer would put one where a file is."""
 
@@ -72,6 +74,19 @@ class Paths:
         if self._is_free(hashed):
             return hashed
         return next(filter(self._is_free, _others(path, mark)))
+
+    def rename(self, path: str, name: SafeName, mark: int) -> str:
+        """The path that an entry gets for another name in its folder; its own, if it was for that.
+
+        Args:
+            path: what was claimed for the entry.
+            name: the plain one.
+            mark: identity of the entry.
+        """
+        folder, slash, _ = path.rpartition("/")
+        plain = f"{folder}{slash}{name}"
+        successive = islice(chain((plain, with_hash(plain, mark)), _others(plain, mark)), _SUCCESSIVE)
+        return path if key(path) in map(key, successive) else self.claim(plain, mark)
 
     def _is_free(self, path: str) -> bool:
         place = key_hash(path)

@@ -13,7 +13,7 @@ from functools import partial
 from . import engines
 from .errors import DestinationError, EngineError, Kind, PdlError
 from .http.routes import Routes
-from .intake import Admitted, Intake
+from .intake import Admitted, Intake, NameTaken
 from .model import Advanced, Entry, Event, Finished, Notice, Outcome, Progress, Result, Running, Verdict
 from .naming import Naming
 from .progress import Reporter
@@ -87,7 +87,12 @@ class Run:
             self._ledger = Ledger(settings.dest)
             undo.callback(self._ledger.close)
             self._intake = Intake(
-                self._ledger, naming, settings.dest, overwrite=settings.overwrite, reserved=self._reserved()
+                self._ledger,
+                naming,
+                settings.dest,
+                overwrite=settings.overwrite,
+                reserved=self._reserved(),
+                renames=settings.content_disposition and settings.output is None,
             )
             self._intake.set_check(self.check_interruption)
             self._publisher = Publisher(settings.dest, overwrite=settings.overwrite)
@@ -288,9 +293,13 @@ class Run:
     def _publish(self, task: Task, outcome: Outcome) -> Outcome:
         part = self._scheduler.part(task.row)
         try:
+            if outcome.name is not None:
+                self._rename(task, outcome.name)
             if task.row > self._ledger.committed:
                 self._ledger.flush()  # after a kill, no other URL may be given a name that has a file
             self._publisher.publish(part, task.path)
+        except NameTaken as reason:
+            return Outcome(Verdict.FAILED, Kind.NAME, str(reason), status=outcome.status)
         except FileExistsError:
             message = f"{task.path} has come into being meanwhile; --overwrite replaces it"
             return Outcome(Verdict.FAILED, Kind.NAME, message, status=outcome.status)
@@ -304,6 +313,13 @@ class Run:
             message = f"cannot put {task.path} in its place: {error.strerror or error}"
             return Outcome(Verdict.FAILED, Kind.DISK, message, status=outcome.status, errno=error.errno)
         return outcome
+
+    def _rename(self, task: Task, name: str) -> None:
+        """Let a download have the name that its server gave, and the ledger know of it first."""
+        path = self._intake.rename(task.download, task.path, name)
+        if path != task.path:
+            self._ledger.move(task.row, path)
+            task.path = path
 
     def _judge_disk(self, outcome: Outcome) -> None:
         """Stop the run where a fault of the disk is not one file's alone."""

@@ -45,6 +45,7 @@ class Settings:
         insecure: accept any certificate.
         layout: `flat` (one folder), `tree` (host/path as in the URL), `hash` (fan-out folders).
         output: a template for the path, instead of a layout.
+        content_disposition: take names from the servers, where the list and `output` give none.
         overwrite: replace files that exist.
         failed: file that receives the failed lines, to be fed back.
     """
@@ -70,6 +71,7 @@ class Settings:
     insecure: bool = False
     layout: Layout = "flat"
     output: str | None = None
+    content_disposition: bool = False
     overwrite: bool = False
     failed: str | None = None
 
@@ -78,7 +80,7 @@ class Settings:
             object.__setattr__(self, name, _checked_path(name, getattr(self, name)))
         object.__setattr__(self, "headers", _checked_headers(self.headers))
         self._check_numbers()
-        for name in ("http3", "insecure", "overwrite"):
+        for name in ("http3", "insecure", "content_disposition", "overwrite"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is True or False, not {getattr(self, name)!r}")
         if self.layout not in get_args(Layout):

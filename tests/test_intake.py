@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pdl.errors import Kind
-from pdl.intake import Admitted, Intake
+from pdl.intake import Admitted, Intake, NameTaken
 from pdl.model import Digest, Download, Malformed, Result
 from pdl.naming import Naming, identities, key, with_hash
 from pdl.storage import filter as filter_module
@@ -32,11 +32,13 @@ def dest(tmp_path):
 
 
 @contextmanager
-def run(dest, layout="flat", output=None, *, overwrite=False, reserved=()):
+def run(dest, layout="flat", output=None, *, overwrite=False, reserved=(), renames=False):
     """A run in a destination: admits entries, and may record how they ended."""
     ledger = Ledger(str(dest))
     try:
-        intake = Intake(ledger, Naming(layout, output), str(dest), overwrite=overwrite, reserved=reserved)
+        intake = Intake(
+            ledger, Naming(layout, output), str(dest), overwrite=overwrite, reserved=reserved, renames=renames
+        )
         yield Run(intake, ledger, dest)
     finally:
         ledger.close()
@@ -62,6 +64,13 @@ class Run:
         self.ledger.record(
             Result(index=admitted.row, status="done", url=url, path=admitted.path, size=len(data), attempts=1)
         )
+
+    def rename(self, admitted, name):
+        """Let a server name a file, as a run does."""
+        path = self.intake.rename(admitted.download, admitted.path, name)
+        if path != admitted.path:
+            self.ledger.move(admitted.row, path)
+        return admitted._replace(path=path)
 
     def fetch(self, *entries):
         decided = self.admit(*entries)
@@ -666,3 +675,95 @@ def _url(number):
         "http://h/"
         + ["a", "A", "a/b", "A/b", "a/B", "b", "b/c", "b/c/d", "b?1", "b/?1", "%C3%A9", "%C3%89", "e%CC%81"][number]
     )
+
+
+# -- names that servers give
+
+
+def test_a_server_s_name_takes_the_place_of_the_url_s(dest):
+    with run(dest, "tree", renames=True) as job:
+        one, two, three = job.admit("http://h/a/get", "http://h/a/get?2", "http://h/b/get")
+        assert job.rename(one, "x.png").path == "h/a/x.png"
+        assert job.rename(two, "X.png").path == hashed("h/a/X.png", "http://h/a/get?2")
+        assert job.rename(three, "../x.png").path == "h/b/_._x.png"
+    assert [path for _, _, path, *_ in rows(dest)][:2] == ["h/a/x.png", hashed("h/a/X.png", "http://h/a/get?2")]
+
+
+def test_a_server_s_name_that_the_entry_has_already_changes_nothing(dest):
+    with run(dest, renames=True) as job:
+        one, two = job.admit("http://h/1/x.png", "http://h/2/x.png")
+        for admitted in (one, two):
+            for name in ("x.png", "X.PNG"):
+                assert job.rename(admitted, name) == admitted
+
+
+def test_servers_are_not_asked_for_names_without_the_option_nor_where_the_list_has_one(dest):
+    with run(dest) as job:
+        (one,) = job.admit("http://h/1")
+        assert job.rename(one, "x.png") == one
+    with run(dest, renames=True) as job:
+        (two,) = job.admit(Download("http://h/2", name="mine"))
+        assert job.rename(two, "x.png") == two
+
+
+def test_a_name_of_an_earlier_run_is_not_given_again_though_the_list_is_followed(dest):
+    with run(dest, renames=True) as job:
+        one, two, _ = job.admit("http://h/1", "http://h/2", "http://h/3")
+        job.finish(job.rename(one, "x.png"))
+        job.rename(two, "y.png")
+    with run(dest, renames=True) as job:
+        decided = job.admit("http://h/1", "http://h/2", "http://h/3")
+        assert told(decided) == [(1, "done", "x.png"), (2, "admitted", "y.png"), (3, "admitted", "3")]
+        assert job.rename(decided[2], "y.png").path == hashed("y.png", "http://h/3")
+        assert job.rename(decided[1], "y.png").path == "y.png"
+
+
+@posix
+def test_what_stands_under_a_server_s_name_stays(dest):
+    dest.mkdir()
+    (dest / "file").write_bytes(b"theirs")
+    (dest / "link").symlink_to("elsewhere")
+    (dest / "folder").mkdir()
+    with run(dest, renames=True) as job:
+        one, two, three = job.admit("http://h/1", "http://h/2", "http://h/3")
+        with pytest.raises(
+            NameTaken, match=r"^file, as the server calls it, is there already; --overwrite replaces it$"
+        ):
+            job.rename(one, "file")
+        with pytest.raises(NameTaken, match=r"^link is a link or something special"):
+            job.rename(two, "link")
+        assert job.rename(three, "folder").path == hashed("folder", "http://h/3")
+    with run(dest, renames=True, overwrite=True) as job:
+        one, two, three = job.admit("http://h/1", "http://h/2", "http://h/3")
+        assert [one.path, two.path] == ["1", "2"]  # what was refused was not written down
+        assert job.rename(one, "file").path == "file"
+        with pytest.raises(NameTaken, match=r"^link is a link or something special"):
+            job.rename(two, "link")
+        assert job.rename(three, "folder").path == hashed("folder", "http://h/3")
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    lists=st.lists(st.permutations(range(12)).map(lambda all_: all_[:8]), min_size=1, max_size=4),
+    names=st.lists(
+        st.sampled_from(["a", "A", "b", "c.x", "C.X", "\u00e9", "e\u0301", None]), min_size=12, max_size=12
+    ),
+    ends=st.randoms(use_true_random=False),
+)
+def test_over_any_runs_servers_give_each_file_a_name_of_its_own_once(tmp_path_factory, lists, names, ends):
+    dest = tmp_path_factory.mktemp("runs") / "dest"
+    kept = {}
+    for numbers in lists:
+        with run(dest, "tree", renames=True) as job:
+            decided = dict(zip(numbers, job.admit(*map(_url, numbers), batch=5), strict=True))
+            for number, each in ends.sample(sorted(decided.items()), len(decided)):
+                if number in kept:
+                    assert (each.reason, each.path) == ("done", kept[number])
+                elif ends.random() < 0.7:
+                    named = each if names[number] is None else job.rename(each, names[number])
+                    job.finish(named)
+                    kept[number] = named.path
+    taken = [key(path) for path in kept.values()]
+    assert len(set(taken)) == len(taken)
+    ledger_paths = [key(path) for _, _, path, *_ in rows(dest)]
+    assert len(set(ledger_paths)) == len(ledger_paths)

@@ -107,7 +107,7 @@ def test_only_some_numbers_may_be_left_open(name: str):
 # words
 
 
-@pytest.mark.parametrize("name", ["insecure", "overwrite"])
+@pytest.mark.parametrize("name", ["insecure", "content_disposition", "overwrite"])
 @pytest.mark.parametrize("value", ["no", 0, None, 1.0])
 def test_a_switch_is_on_or_off(name: str, value: object):
     assert getattr(Settings(**{name: True}), name) is True

@@ -15,6 +15,7 @@ from pdl.model import Attempt, Digest, Headers, Outcome, Partial, Validator, Ver
 from pdl.settings import Settings
 from pdl.storage.part import PartFile, PartLost
 
+from .disposition import file_name
 from .fault import TransferError
 from .fields import ContentRange, content_range, retry_after, strong_validator
 from .head import ResponseHead
@@ -291,7 +292,7 @@ class Transfer:
             message = f"the {wanted.algorithm} is {found.value}; the list says {wanted.value}"
             self._finish(Verdict.FAILED, Kind.DIGEST, message, digest=found)
             return
-        self._finish(Verdict.DONE, digest=found)
+        self._finish(Verdict.DONE, digest=found, name=self._name)
 
     def _restart(self, why: str) -> None:
         self._finish(Verdict.RESTART, message=why)
@@ -308,7 +309,17 @@ class Transfer:
             validator = self.attempt.partial.if_range if self._continues else None
         if validator is None:
             return None
-        return Partial(self._part.size, validator, self.total, self.attempt.url)
+        return Partial(self._part.size, validator, self.total, self.attempt.url, self._name)
+
+    @property
+    def _name(self) -> str | None:
+        """The server's name for the file, if it is wanted; a 206 need not repeat it (RFC 9110 section 15.3.7)."""
+        if not self._settings.content_disposition:
+            return None
+        name = None if self._head is None else file_name(self._head.get("content-disposition"))
+        if name is None and self.attempt.partial is not None and self.status in (206, 416):
+            return self.attempt.partial.name
+        return name
 
     @property
     def _continues(self) -> bool:

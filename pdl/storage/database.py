@@ -55,9 +55,11 @@ CREATE TABLE given (  -- what the list says of an entry beside its URL and name
 );
 CREATE TABLE part (  -- the beginnings of files that can be continued
     row INTEGER PRIMARY KEY,
+    inode INTEGER NOT NULL,  -- of the part file: another one has other bytes
     validator TEXT NOT NULL,  -- for If-Range
     total INTEGER,
-    url TEXT NOT NULL
+    url TEXT NOT NULL,
+    name TEXT  -- that the server gave
 );
 """,
 )

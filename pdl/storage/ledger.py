@@ -26,6 +26,8 @@ _BATCH = 1000
 _PATIENCE = 1.0
 """Seconds that a change waits for others."""
 
+_MASK = 0xFFFF_FFFF_FFFF_FFFF
+
 _TOGETHER = 50
 """Rows of one statement, where many are written or read: half the time of so many statements."""
 _APPEND = "INSERT INTO entry(run, queued, row, hash, url, name, path) VALUES (?1, ?2, ?, ?, ?, ?, ?)"
@@ -40,7 +42,8 @@ _RECORD = """UPDATE entry SET run = ?, path = COALESCE(?, path), status = ?, rea
 _FETCHED = """UPDATE entry SET status = 'done', reason = NULL, kind = NULL, message = NULL, run = ?1, fetched = ?1,
     path = COALESCE(?, path), http_status = ?, size = ?, attempts = ?, final_url = ?, seconds = ?, place = ?,
     ended = ?, first_byte = ?, digest = ?, etag = ?, last_modified = ? WHERE row = ?"""
-_PART = "INSERT OR REPLACE INTO part(row, validator, total, url) VALUES (?, ?, ?, ?)"
+_PART = "INSERT OR REPLACE INTO part(row, inode, validator, total, url, name) VALUES (?, ?, ?, ?, ?, ?)"
+_MOVE = "UPDATE entry SET path = ? WHERE row = ?"
 _SOME = f"({', '.join('?' * _TOGETHER)})"
 _CONFIRM = (
     "UPDATE entry SET run = ?, status = 'skipped', reason = 'done', kind = NULL, message = NULL, place = NULL"
@@ -172,13 +175,26 @@ class Ledger:
         now = time.time()
         self._change(_FETCHED, [_fetched_values(self.run, result, outcome, now) for result, outcome in fetched])
 
-    def keep_part(self, row: int, partial: Partial) -> None:
-        """Write down by what the part of an entry can be continued, in this run or a later one."""
-        self._change(_PART, [(row, partial.if_range, partial.total, partial.url)])
+    def keep_part(self, row: int, inode: int, partial: Partial) -> None:
+        """Write down by what the part of an entry can be continued, in this run or a later one.
+
+        Args:
+            row: of the entry.
+            inode: number of the part file: the record holds for no other.
+            partial: what is known of it; its size is for the disk to tell.
+        """
+        inode -= inode >> 63 << 64  # SQLite's integers are signed
+        name = partial.name if partial.name is None else storable(partial.name)
+        self._change(_PART, [(row, inode, partial.if_range, partial.total, partial.url, name)])
 
     def drop_parts(self, rows: Iterable[int]) -> None:
         """Forget how parts can be continued."""
         self._change("DELETE FROM part WHERE row = ?", [(row,) for row in rows])
+
+    def move(self, row: int, path: str) -> None:
+        """Give an entry another path, and commit that: before a file has the path, so that a kill forgets none."""
+        self._change(_MOVE, [(path, row)])
+        self.flush()
 
     def flush_if_due(self, now: float) -> None:
         """Commit what has waited for a second or is enough for a batch.
@@ -242,16 +258,24 @@ class Ledger:
         for padded in _padded(rows):
             yield from map(Known._make, self._execute(_KNOWN_MANY, padded))
 
-    def part(self, row: int) -> Partial | None:
-        """By what the part of an entry can be continued; its size is for the disk to tell, and 0 here."""
+    def part(self, row: int, found: os.stat_result) -> Partial | None:
+        """By what the part of an entry can be continued, if that is known.
+
+        Args:
+            row: of the entry.
+            found: what the disk tells of the part.
+        """
         self._begin()
-        found = self._execute("SELECT validator, total, url FROM part WHERE row = ?", (row,)).fetchone()
-        return None if found is None else Partial(0, *found)
+        statement = "SELECT inode, validator, total, url, name FROM part WHERE row = ?"
+        known = self._execute(statement, (row,)).fetchone()
+        if known is None or known[0] & _MASK != found.st_ino & _MASK or not found.st_size:
+            return None
+        return Partial(found.st_size, *known[1:])
 
     def owners(self, after: int, limit: int) -> list[tuple[int, int, str | None]]:
         """Rows, identities and paths of entries after a row, without those that only repeat others."""
         rows = self._execute(_OWNERS, (after, limit))
-        return [(row, hash_ & 0xFFFF_FFFF_FFFF_FFFF, path) for row, hash_, path in rows]
+        return [(row, hash_ & _MASK, path) for row, hash_, path in rows]
 
     def failures(self) -> Failures:
         """This run's failed entries, as far as they are committed."""

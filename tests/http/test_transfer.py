@@ -113,6 +113,49 @@ def judged(response: ResponseHead, *body: bytes, **fields: object) -> tuple[Verd
     return outcome.verdict, outcome.kind, outcome.status
 
 
+# the name
+
+
+WANTED = Settings(content_disposition=True)
+NAMED = {"content_disposition": 'attachment; filename="a.png"'}
+
+
+def name_of(response: ResponseHead, *body: bytes, settings: Settings = WANTED, **fields: object) -> str | None:
+    return outcome_of(transfer(None, settings, **fields), response, *body).name
+
+
+def test_a_file_has_the_name_of_its_response_if_that_is_wanted():
+    assert name_of(head(content_length=10, **NAMED), CONTENT) == "a.png"
+    assert name_of(head(203, **NAMED), CONTENT) == "a.png"
+    assert name_of(head(content_length=10), CONTENT) is None
+    assert name_of(head(content_length=10, **NAMED), CONTENT, settings=Settings()) is None
+
+
+@pytest.mark.parametrize(
+    "response",
+    [head(404, **NAMED), head(302, location="/x", **NAMED), head(304, **NAMED), head(204, **NAMED)],
+    ids=lambda response: str(response.status),
+)
+def test_what_is_not_the_file_names_nothing(response: ResponseHead):
+    assert name_of(response) is None
+    assert name_of(response, partial=replace(HALF, name="old.png")) is None
+
+
+def test_a_file_that_is_continued_has_the_name_of_the_rest_or_else_of_the_beginning():
+    half = replace(HALF, name="old.png")
+    rest_named = head(206, content_range="bytes 5-9/10", **NAMED)
+    assert name_of(rest_named, CONTENT[5:], partial=half) == "a.png"
+    assert name_of(head(206, content_range="bytes 5-9/10"), CONTENT[5:], partial=half) == "old.png"
+    assert name_of(head(416, content_range="bytes */5"), partial=replace(half, total=5)) == "old.png"
+    assert name_of(head(content_length=10), CONTENT, partial=half) is None  # another version may have another name
+
+
+def test_the_beginning_of_a_file_keeps_its_name():
+    response = head(content_length=10, etag='"v1"', **NAMED)
+    assert outcome_of(transfer(None, WANTED), response, CONTENT[:5]).partial == replace(HALF, name="a.png")
+    assert outcome_of(transfer(), response, CONTENT[:5]).partial == HALF
+
+
 # the request
 
 

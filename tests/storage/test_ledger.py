@@ -182,6 +182,15 @@ def test_what_was_finished_stays_finished_when_it_is_skipped(ledger, reason, fin
     assert ledger.known(1, 1)[0].finished_size == finished
 
 
+def test_a_moved_entry_is_committed_at_once(dest, ledger):
+    append(ledger, 3)
+    ledger.move(2, "elsewhere")
+    assert seen_by_others(dest, "SELECT row, path FROM entry") == [(1, "1"), (2, "elsewhere"), (3, "3")]
+    assert ledger.committed == 3
+    ledger.record(Result(index=2, status="done", url="http://h/2", path="elsewhere", size=1))
+    assert [known.path for known in ledger.known(1, 3)] == ["1", "elsewhere", "3"]
+
+
 def test_a_readmitted_entry_is_left_again_under_its_path(dest):
     ledger = Ledger(str(dest))
     append(ledger, 2)
