@@ -16,7 +16,7 @@ from click.core import ParameterSource
 from . import engines
 from ._version import __version__
 from .errors import PdlError, SettingsError, SourceError
-from .settings import Layout, Settings
+from .settings import DIGESTS, Layout, Settings
 
 if TYPE_CHECKING:
     from .progress import Reporter
@@ -93,6 +93,9 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
          help="Path from {name} {stem} {ext} {host} {path} {index:06d} {hash}, instead of a layout.")  # fmt: skip
 @_option("--content-disposition", is_flag=True, help="Take the names that servers send, in the layout's folders.")
 @_option("--overwrite", is_flag=True, help="Replace files that exist.")
+@_option("--update", is_flag=True, help="Ask again for what is done, and replace what has changed.")
+@_option("--digest", type=click.Choice(DIGESTS), metavar="NAME",
+         help="Compute a digest of every file for the ledger: sha256, sha512, sha1 or md5.")  # fmt: skip
 @_option("--failed", metavar="FILE", help="Write the failed lines there, to be fed back.")
 @click.option("--progress", type=click.Choice(["list", "files"]), default="list", show_default=True,
               help="A bar for the list, or also one for each of the largest files under way.")  # fmt: skip

@@ -9,17 +9,20 @@ In a later run, entries are first held against the ledger row by row: the same l
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import compress
 from operator import not_
 from typing import NamedTuple
 
 from .errors import Kind
-from .model import Download, Entry, Malformed, Reason, Result
+from .model import Download, Entry, Malformed, Partial, Reason, Result, Validator
 from .naming import Naming, identities, key, safe_name
 from .paths import Disk, Found, Paths, seen_from
+from .settings import Settings
 from .storage.database import storable
 from .storage.filter import Filter
 from .storage.ledger import Known, Ledger
@@ -34,6 +37,12 @@ class Admitted(NamedTuple):
     row: int
     download: Download
     path: str
+    partial: Partial | None = None
+    """What an earlier run has left of it, to be continued."""
+    standing: int | None = None
+    """Bytes of pdl's own file that is there and gives way."""
+    unless: Validator | None = None
+    """The version of that file, where only another one is wanted."""
 
 
 class NameTaken(Exception):  # noqa: N818 - what was found, not a fault of the program
@@ -46,28 +55,20 @@ class Intake:
     Args:
         ledger: of the destination.
         naming: gives the plain paths.
-        dest: folder that receives the files.
-        overwrite: fetch what is there already.
+        settings: of the job.
         reserved: absolute paths of the job's own files, which are never a target.
-        renames: servers may give other names to files, where the list gives none.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        naming: Naming,
-        dest: str,
-        *,
-        overwrite: bool,
-        reserved: Iterable[str],
-        renames: bool = False,
-    ) -> None:
+    def __init__(self, ledger: Ledger, naming: Naming, settings: Settings, reserved: Iterable[str]) -> None:
         self.read = 0
         """Entries so far."""
         self._ledger = ledger
         self._plain_path = naming.path
-        self._overwrite = overwrite
-        self._renames = renames
+        self._overwrite = settings.overwrite
+        self._update = settings.update
+        self._renames = settings.content_disposition and settings.output is None  # servers may name files
+        dest = settings.dest
+        self._part_beginning = os.path.join(dest, ".pdl", "parts", "")
         own = {path for file in reserved for path in seen_from(dest, file)}
         self._reserved = frozenset(map(key, own))
         self._disk = Disk(dest, self._reserved)
@@ -168,14 +169,33 @@ class Intake:
         if self._reserved and key(known.path) in self._reserved:
             message = f"{known.path} is a file of the job itself"
             return self._end(_failed(known.row, entry, known.path, message))
-        ended = self._ended(known.row, entry, known.path, self._disk.look(known.path), known)
+        found = self._disk.look(known.path)
+        ended = self._ended(known.row, entry, known.path, found, known)
         if ended is None:
-            self._batch.readmitted.append(known.row)
-            return Admitted(known.row, entry, known.path)
-        if ended.reason == "done":  # nothing else is new, and most of what is run again is this
+            return self._readmit(known, entry, known.path, found)
+        if ended.reason == "done" and known.finished_size is not None:  # nothing is new; nearly all are like this
             self._batch.confirmed.append(known.row)
             return ended
         return self._end(ended)
+
+    def _readmit(self, known: Known, download: Download, path: str, found: Found) -> Admitted:
+        """Have an entry of an earlier run fetched, or what is missing of it."""
+        row, batch, standing, unless = known.row, self._batch, None, None
+        batch.readmitted.append(row)
+        if isinstance(found, os.stat_result):
+            batch.standing.add(row)
+            standing = None if known.finished_size is None else found.st_size
+        if self._update and standing is not None and standing == known.finished_size:
+            unless = self._ledger.validator(row)
+            if unless is not None and unless.url in download.mirrors:
+                unless = None  # what is asked first knows nothing of a mirror's versions
+        if _says_more(download):
+            batch.given[row] = download
+        partial = None
+        with suppress(OSError):  # there is no part, or none that can be continued
+            part = os.lstat(f"{self._part_beginning}{row}.part")
+            partial = self._ledger.part(row, part)
+        return Admitted(row, download, path, partial, standing, unless)
 
     # -- entries by themselves
 
@@ -194,8 +214,14 @@ class Intake:
             path = claim(plain_path(entry, row, mark), mark)
             batch.fresh[mark] = row
             batch.append(mark, entry.url, entry.name, path)
+            if _says_more(entry):
+                batch.given[row] = entry
             found = paths.found
-            ended = None if found is None else self._ended(row, entry, path, found, None)
+            if found is None:
+                yield Admitted(row, entry, path)
+                continue
+            batch.standing.add(row)
+            ended = self._ended(row, entry, path, found, None)
             yield Admitted(row, entry, path) if ended is None else self._end(ended)
 
     def _judge_other(self, entry: Entry, mark: int, known: Known | None) -> Result | Admitted:
@@ -261,10 +287,21 @@ class Intake:
         finished = None if known is None else known.finished_size
         if not regular:
             return _not_regular(row, download, path, finished)
+        if finished is not None and (found.st_size < finished or (self._update and found.st_size == finished)):
+            return None  # it is pdl's own: it was damaged, or may have changed on its server
         difference = self._disk.difference(download, path, found)
         if difference:
             return _failed(row, download, path, f"{path} is there with {difference}; --overwrite fetches it again")
-        return _skipped(row, download, path, "done" if finished == found.st_size else "exists", found.st_size)
+        is_done = finished == found.st_size or (known is not None and known.may_be_published)
+        is_done = is_done or download.size is not None or download.digest is not None  # and they agree
+        return _skipped(row, download, path, "done" if is_done else "exists", found.st_size)
+
+
+def _says_more(download: Download) -> bool:
+    """Whether the list says more of a download than its URL and name."""
+    return bool(
+        download.mirrors or download.digest or download.size is not None or download.credentials or download.headers
+    )
 
 
 def _is_same(known: Known, entry: Entry) -> bool:
@@ -341,6 +378,8 @@ class _Batch:
     fresh: dict[int, int] = field(default_factory=dict)  # rows by identity, without repeats
     met: set[int] = field(default_factory=set)  # rows of earlier runs
     likely: dict[int, Known] = field(default_factory=dict)  # what the ledger found, by identity
+    given: dict[int, Download] = field(default_factory=dict)  # of which the list says more than the URL
+    standing: set[int] = field(default_factory=set)  # whose files were there before
     readmitted: list[int] = field(default_factory=list)
     confirmed: list[int] = field(default_factory=list)  # skipped, because they are done
     ended: list[Result] = field(default_factory=list)
@@ -362,8 +401,12 @@ class _Batch:
     def write(self, ledger: Ledger) -> None:
         ledger.append(self.identities, self.urls, self.names, self.paths)
         ledger.identities.add(self.fresh)
+        if self.given:
+            ledger.give(self.given)
         if self.readmitted:
-            ledger.readmit(self.readmitted)
+            ledger.readmit(self.readmitted, standing=self.standing)
+        if standing := self.standing.difference(self.readmitted):
+            ledger.note_standing(standing)
         if self.confirmed:
             ledger.confirm(self.confirmed)
         if self.ended:

@@ -125,6 +125,8 @@ class Attempt(NamedTuple):
         size: bytes that the file must have.
         time_limit: seconds until the attempt is given up, however it goes.
         refuse_link_local: a redirect led here from another host; metadata services must stay out of reach.
+        algorithm: of the digest to compute, where `digest` names none.
+        unless: the version that is there already and need not be sent again.
     """
 
     id: int
@@ -139,6 +141,8 @@ class Attempt(NamedTuple):
     size: int | None = None
     time_limit: float | None = None
     refuse_link_local: bool = False
+    algorithm: str | None = None
+    unless: Validator | None = None
 
     def __repr__(self) -> str:
         return _shown(self, "headers", "credentials", "proxy")
@@ -210,7 +214,7 @@ class Responded(NamedTuple):
     attempt: int
     status: int
     length: int | None  # bytes of the whole file, if known
-    validator: Validator | None
+    partial: Partial | None  # by what the file can be continued, if it can
 
 
 class Advanced(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import filecmp
 import math
 import os
 import time
@@ -10,11 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
-from . import engines
+from . import engines, retry
 from .errors import DestinationError, EngineError, Kind, PdlError
 from .http.routes import Routes
 from .intake import Admitted, Intake, NameTaken
-from .model import Advanced, Entry, Event, Finished, Notice, Outcome, Progress, Result, Running, Verdict
+from .model import Advanced, Entry, Event, Finished, Notice, Outcome, Partial, Progress, Result, Running, Verdict
 from .naming import Naming
 from .progress import Reporter
 from .scheduler import Ended, Scheduler, Task
@@ -61,6 +62,7 @@ class Run:
         self._reporter = reporter
         self._tally = Tally()
         self._unwritten: list[Result] = []  # what the ledger has yet to be told
+        self._fetched: list[tuple[Result, Outcome]] = []  # the same, of files that have come
         self._untold: list[Result] = []  # what reporter and caller have yet to be told
         self._started = time.monotonic()
         self._deadline = math.inf if settings.deadline is None else self._started + settings.deadline
@@ -84,16 +86,9 @@ class Run:
         with ExitStack() as undo:
             undo.callback(self._engine.close)
             parts = prepare_destination(settings.dest)
-            self._ledger = Ledger(settings.dest)
+            self._ledger = Ledger(settings.dest, engines.name_of(settings.engine))
             undo.callback(self._ledger.close)
-            self._intake = Intake(
-                self._ledger,
-                naming,
-                settings.dest,
-                overwrite=settings.overwrite,
-                reserved=self._reserved(),
-                renames=settings.content_disposition and settings.output is None,
-            )
+            self._intake = Intake(self._ledger, naming, settings, self._reserved())
             self._intake.set_check(self.check_interruption)
             self._publisher = Publisher(settings.dest, overwrite=settings.overwrite)
             undo.callback(self._publisher.close)
@@ -178,7 +173,7 @@ class Run:
             if isinstance(each, Result):
                 self._count(each)  # the ledger knows of it
             else:
-                self._scheduler.add(Task(each.row, each.download, each.path))
+                self._scheduler.add(_task(each))
 
     def _end_source(self) -> None:
         if self._source is not None:
@@ -237,6 +232,8 @@ class Run:
             task.size = event.size
         else:
             task.total = event.length
+            if event.partial is not None:
+                self._keep_part(task, event.partial)
 
     def _learn_end(self, event: Finished, task: Task) -> None:
         outcome, now = event.outcome, time.monotonic()
@@ -246,6 +243,11 @@ class Run:
         ended = self._scheduler.finished(event.attempt, outcome, now)
         if ended is not None:
             self._end(ended)
+        elif task.partial is not None:
+            self._keep_part(task, task.partial)
+        elif task.kept:
+            self._forget_part(task)
+            self._ledger.flush()  # before the part gets other bytes
 
     def _give_up(self) -> None:
         """End what waits for hosts that want to be left alone for longer than anybody waits."""
@@ -256,7 +258,10 @@ class Run:
 
     def _end(self, ended: Ended) -> None:
         result = self._result(ended)
-        self._unwritten.append(result)
+        if result.status == "done":
+            self._fetched.append((result, ended.outcome))
+        else:
+            self._unwritten.append(result)
         self._count(result)
 
     def _result(self, ended: Ended) -> Result:
@@ -266,18 +271,24 @@ class Run:
             outcome = self._publish(task, outcome)
         if outcome.kind is Kind.DISK:
             self._judge_disk(outcome)
-        done = outcome.verdict is Verdict.DONE
-        if not done and not self._stopping:
-            self._drop_part(task)
+        done, same = outcome.verdict is Verdict.DONE, outcome.verdict is Verdict.NOT_MODIFIED
+        if done or same:
+            size = outcome.size if done else task.standing or 0
+            if task.kept:
+                self._forget_part(task)
+        else:
+            size = 0
+            self._leave_part(task, outcome)
         return Result(
             index=task.row,
-            status="done" if done else "failed",
+            status="done" if done else "skipped" if same else "failed",
             url=task.download.url,
             path=task.path,
+            reason="not-modified" if same else None,
             kind=outcome.kind,
             message=outcome.message,
             http_status=outcome.status,
-            size=outcome.size if done else 0,
+            size=size,
             attempts=task.attempts,
             final_url=task.url if task.url != task.download.url else None,
             seconds=ended.seconds,
@@ -285,8 +296,25 @@ class Run:
             line=task.download.line,
         )
 
-    def _drop_part(self, task: Task) -> None:
-        """What a download that failed has left on disk serves nobody: only this run could continue it."""
+    def _keep_part(self, task: Task, known: Partial) -> None:
+        """Have the ledger know by what a part can be continued, should this run end before it is whole."""
+        with suppress(OSError):  # it is gone
+            self._ledger.keep_part(task.row, os.stat(self._scheduler.part(task.row)).st_ino, known)
+            task.kept = True
+
+    def _forget_part(self, task: Task) -> None:
+        self._ledger.drop_parts([task.row])
+        task.kept = False
+
+    def _leave_part(self, task: Task, outcome: Outcome) -> None:
+        """Leave the part of a download that failed to a later run, if that can go on with it; else drop it."""
+        if task.partial is not None and (self._stopping or retry.further_tries(outcome)):
+            self._keep_part(task, task.partial)
+            return
+        if self._stopping:
+            return
+        if task.kept:
+            self._forget_part(task)
         with suppress(OSError):
             os.unlink(self._scheduler.part(task.row))
 
@@ -295,9 +323,13 @@ class Run:
         try:
             if outcome.name is not None:
                 self._rename(task, outcome.name)
+            if self._settings.update and self._is_unchanged(task, outcome, part):
+                self._ledger.renew(task.row, outcome)
+                os.unlink(part)
+                return outcome._replace(verdict=Verdict.NOT_MODIFIED)
             if task.row > self._ledger.committed:
                 self._ledger.flush()  # after a kill, no other URL may be given a name that has a file
-            self._publisher.publish(part, task.path)
+            self._publisher.publish(part, task.path, replace=task.standing is not None)
         except NameTaken as reason:
             return Outcome(Verdict.FAILED, Kind.NAME, str(reason), status=outcome.status)
         except FileExistsError:
@@ -313,6 +345,15 @@ class Run:
             message = f"cannot put {task.path} in its place: {error.strerror or error}"
             return Outcome(Verdict.FAILED, Kind.DISK, message, status=outcome.status, errno=error.errno)
         return outcome
+
+    def _is_unchanged(self, task: Task, outcome: Outcome, part: str) -> bool:
+        """Whether the file that has come is the one that is there, where the server could not tell."""
+        if outcome.size != task.standing:
+            return False
+        try:
+            return filecmp.cmp(part, os.path.join(self._settings.dest, *task.path.split("/")), shallow=False)
+        except OSError:
+            return False
 
     def _rename(self, task: Task, name: str) -> None:
         """Let a download have the name that its server gave, and the ledger know of it first."""
@@ -352,7 +393,12 @@ class Run:
 
     def _write_down(self, at_least: int = 1) -> None:
         """Tell the ledger how entries ended, if there are so many to tell of."""
-        if len(self._unwritten) >= at_least:
+        if len(self._unwritten) + len(self._fetched) < at_least:
+            return
+        if self._fetched:
+            self._ledger.record_fetched(self._fetched)
+            self._fetched.clear()
+        if self._unwritten:
             self._ledger.record(*self._unwritten)
             self._unwritten.clear()
 
@@ -479,6 +525,18 @@ class Run:
             failures=self._ledger.failures(),
             stopped=self._stop,
         )
+
+
+def _task(admitted: Admitted) -> Task:
+    return Task(
+        admitted.row,
+        admitted.download,
+        admitted.path,
+        partial=admitted.partial,
+        unless=admitted.unless,
+        standing=admitted.standing,
+        kept=admitted.partial is not None,
+    )
 
 
 def _standard_files() -> Iterator[str]:

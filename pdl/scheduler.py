@@ -18,7 +18,7 @@ from . import retry
 from . import url as urls
 from .errors import Kind
 from .http.routes import Routes
-from .model import Attempt, Download, Outcome, Partial, Verdict
+from .model import Attempt, Download, Outcome, Partial, Validator, Verdict
 from .resolver import is_link_local
 from .settings import Settings
 
@@ -48,6 +48,12 @@ class Task:
     once: dict[Kind, int] = field(default_factory=dict)
     deaths: int = 0
     partial: Partial | None = None
+    unless: Validator | None = None
+    """The version that is there already."""
+    standing: int | None = None
+    """Bytes of pdl's own file that is there and gives way."""
+    kept: bool = False
+    """The ledger knows how the part can be continued."""
     started: float | None = None
     total: int | None = None
     size: int = 0
@@ -211,6 +217,8 @@ class Scheduler:
             digest=task.download.digest,
             size=task.download.size,
             time_limit=self._time_limit(task, now),
+            algorithm=self._settings.digest,
+            unless=task.unless,
             refuse_link_local=proxy is None and bool(task.hops) and _host(task.url) != _host(task.mirrors[0]),
         )
         self._active[attempt.id] = task
@@ -313,7 +321,7 @@ class Scheduler:
         if len(task.mirrors) == 1:
             return self._end(task, outcome, now)
         task.mirrors = task.mirrors[1:]
-        task.partial = None
+        task.partial = task.unless = None
         task.from_the_start()
         return self._again(task, now)
 
@@ -323,7 +331,7 @@ class Scheduler:
         rounds, rest = divmod(task.failures, len(task.mirrors))
         if len(task.mirrors) > 1:
             task.mirrors = (*task.mirrors[1:], task.mirrors[0])
-            task.partial = None
+            task.partial = task.unless = None
         task.from_the_start()
         delay = 0.0 if rest else retry.backoff(task.url, rounds, self._settings.retry_delay)
         if self._settings.max_time is not None and now + delay >= task.started + self._settings.max_time:

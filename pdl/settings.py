@@ -13,6 +13,8 @@ from .model import Headers
 
 Layout = Literal["flat", "tree", "hash"]
 
+DIGESTS = ("sha256", "sha512", "sha1", "md5")
+
 FORBIDDEN_HEADERS = frozenset(
     {"host", "range", "if-range", "accept-encoding", "connection", "content-length", "transfer-encoding"}
 )
@@ -47,6 +49,8 @@ class Settings:
         output: a template for the path, instead of a layout.
         content_disposition: take names from the servers, where the list and `output` give none.
         overwrite: replace files that exist.
+        update: ask again for what is done, and replace what has changed.
+        digest: algorithm of the digest that is computed of every file and kept in the ledger.
         failed: file that receives the failed lines, to be fed back.
     """
 
@@ -73,6 +77,8 @@ class Settings:
     output: str | None = None
     content_disposition: bool = False
     overwrite: bool = False
+    update: bool = False
+    digest: str | None = None
     failed: str | None = None
 
     def __post_init__(self) -> None:
@@ -80,11 +86,13 @@ class Settings:
             object.__setattr__(self, name, _checked_path(name, getattr(self, name)))
         object.__setattr__(self, "headers", _checked_headers(self.headers))
         self._check_numbers()
-        for name in ("http3", "insecure", "content_disposition", "overwrite"):
+        for name in ("http3", "insecure", "content_disposition", "overwrite", "update"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is True or False, not {getattr(self, name)!r}")
         if self.layout not in get_args(Layout):
             raise SettingsError(f"layout is one of {', '.join(get_args(Layout))}, not {self.layout!r}")
+        if self.digest is not None and self.digest not in DIGESTS:
+            raise SettingsError(f"digest is one of {', '.join(DIGESTS)}, not {self.digest!r}")
         agent = self.user_agent
         if not isinstance(agent, str) or not agent.isprintable() or not agent.isascii():
             raise SettingsError("user_agent takes printable ASCII characters only")

@@ -19,6 +19,7 @@ from pdl.errors import Kind
 from pdl.intake import Admitted, Intake, NameTaken
 from pdl.model import Digest, Download, Malformed, Result
 from pdl.naming import Naming, identities, key, with_hash
+from pdl.settings import Settings
 from pdl.storage import filter as filter_module
 from pdl.storage import identities as identities_module
 from pdl.storage.ledger import Ledger
@@ -36,9 +37,10 @@ def run(dest, layout="flat", output=None, *, overwrite=False, reserved=(), renam
     """A run in a destination: admits entries, and may record how they ended."""
     ledger = Ledger(str(dest))
     try:
-        intake = Intake(
-            ledger, Naming(layout, output), str(dest), overwrite=overwrite, reserved=reserved, renames=renames
+        settings = Settings(
+            dest=str(dest), layout=layout, output=output, overwrite=overwrite, content_disposition=renames
         )
+        intake = Intake(ledger, Naming(layout, output), settings, reserved)
         yield Run(intake, ledger, dest)
     finally:
         ledger.close()
@@ -322,7 +324,7 @@ def test_a_file_that_is_there_must_be_what_the_list_says(dest, download, message
     with run(dest) as job:
         (result,) = job.admit(download)
     if message is None:
-        assert (result.reason, result.size) == ("exists", 5)
+        assert (result.reason, result.size) == ("done", 5)  # as the list tells
     else:
         assert (result.status, result.kind, result.message) == ("failed", Kind.NAME, message)
 
@@ -621,9 +623,10 @@ def test_what_a_kill_loses_is_read_again_and_contradicts_nothing(dest):
         from pdl.intake import Intake
         from pdl.model import Download
         from pdl.naming import Naming
+        from pdl.settings import Settings
         from pdl.storage.ledger import Ledger
         ledger = Ledger(sys.argv[1])
-        intake = Intake(ledger, Naming(), sys.argv[1], overwrite=False, reserved=())
+        intake = Intake(ledger, Naming(), Settings(dest=sys.argv[1]), ())
         intake.admit([Download(f"http://h/{n}/image.jpg") for n in range(50)])
         ledger.flush()
         intake.admit([Download(f"http://h/{n % 80}/image.jpg") for n in range(50, 100)])

@@ -121,6 +121,11 @@ def create(engine: str | Engine, settings: Settings, tell: Callable[[str], objec
     return _factory(name)(settings)
 
 
+def name_of(engine: object) -> str:
+    """What people call an engine that is given by name or as an instance."""
+    return choose(engine).name if isinstance(engine, str) else type(engine).__name__
+
+
 def choose(engine: str) -> Choice:
     """The engine that `auto` stands for here; any other name as it is."""
     if engine != "auto":

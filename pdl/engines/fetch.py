@@ -121,7 +121,7 @@ class Driver:
             news_at = now + NEWS_EVERY
             if not told:
                 told = True
-                yield Responded(attempt, transfer.status or 0, transfer.total, transfer.validator)
+                yield Responded(attempt, transfer.status or 0, transfer.total, transfer.partial())
             yield Advanced(attempt, transfer.size)
         transfer.on_end()
 

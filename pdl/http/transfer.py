@@ -52,7 +52,10 @@ class Transfer:
         self.total: int | None = None
         """Bytes of the whole file, once the head has told."""
         self._settings = settings
-        self._part = part or PartFile(attempt.part, attempt.digest.algorithm if attempt.digest else None)
+        self._algorithm = attempt.digest.algorithm if attempt.digest else attempt.algorithm
+        self._part = part or PartFile(attempt.part, self._algorithm)
+        self._answer: ResponseHead | None = None
+        self._first_byte: float | None = None
         self.status: int | None = None
         self._received = 0
         self._expected: int | None = None
@@ -65,7 +68,8 @@ class Transfer:
         """The request to send."""
         attempt = self.attempt
         parts = urls.split(attempt.url)
-        if not attempt.headers and attempt.credentials is None and attempt.partial is None:
+        bare = attempt.credentials is None and attempt.partial is None and attempt.unless is None
+        if bare and not attempt.headers:
             return Request(attempt.url, parts, _plain_headers(parts.authority, self._settings.user_agent))
         given = {name.lower() for name, _ in attempt.headers} if attempt.headers else ()
         plain = _plain_headers(parts.authority, self._settings.user_agent)
@@ -75,6 +79,8 @@ class Transfer:
         headers.extend(attempt.headers)
         if (partial := attempt.partial) is not None:
             headers += [("Range", f"bytes={partial.size}-"), ("If-Range", partial.if_range)]
+        elif (unless := attempt.unless) is not None:
+            headers += [(name, value) for name, value in _conditions(unless) if name.lower() not in given]
         return Request(attempt.url, parts, tuple(headers))
 
     # -- the answer
@@ -89,6 +95,7 @@ class Transfer:
         if self.outcome is not None:
             return False
         self.status = head.status
+        self._answer, self._first_byte = head, datetime.now(timezone.utc).timestamp()
         try:
             self._judge(head)
         except TransferError as fault:
@@ -109,6 +116,8 @@ class Transfer:
             self._out_of_range(head, partial)
         elif head.status in (304, 412) and partial is not None:
             self._restart(f"the server answered {head.status} to a range request")
+        elif head.status == 304 and self.attempt.unless is not None:
+            self._finish(Verdict.NOT_MODIFIED)
         elif head.status in _REDIRECTS:
             self._redirected(head)
         else:
@@ -269,13 +278,13 @@ class Transfer:
         """The attempt broke."""
         if self.outcome is not None:
             return
-        partial = self._partial() if fault.kind in _RESUMED else None
+        partial = self.partial() if fault.kind in _RESUMED else None
         self._finish(Verdict.FAILED, fault.kind, fault.message, retries=fault.retries, partial=partial)
 
     def on_stop(self) -> None:
         """The engine lets go of the attempt; what is on disk stays."""
         if self.outcome is None:
-            self._finish(Verdict.STOPPED, message="stopped", partial=self._partial())
+            self._finish(Verdict.STOPPED, message="stopped", partial=self.partial())
 
     # -- the end
 
@@ -285,19 +294,22 @@ class Transfer:
             message = f"the file has {size} bytes; the list says {self.attempt.size}"
             self._finish(Verdict.FAILED, Kind.DIGEST, message)
             return
-        found = Digest(wanted.algorithm, self._part.hexdigest() or "") if wanted else None
-        if found != wanted:
-            assert wanted is not None
-            assert found is not None
+        found = Digest(self._algorithm, self._part.hexdigest() or "") if self._algorithm else None
+        if wanted is not None and found is not None and found != wanted:
             message = f"the {wanted.algorithm} is {found.value}; the list says {wanted.value}"
             self._finish(Verdict.FAILED, Kind.DIGEST, message, digest=found)
             return
-        self._finish(Verdict.DONE, digest=found, name=self._name)
+        head = self._answer
+        assert head is not None
+        self._finish(
+            Verdict.DONE, digest=found, name=self._name, first_byte=self._first_byte, etag=head.get("etag"),
+            last_modified=head.get("last-modified"),
+        )  # fmt: skip
 
     def _restart(self, why: str) -> None:
         self._finish(Verdict.RESTART, message=why)
 
-    def _partial(self) -> Partial | None:
+    def partial(self) -> Partial | None:
         """What a later attempt may continue: bytes under a strong validator (RFC 9110 section 13.1.5)."""
         if not self._opened:
             return self.attempt.partial
@@ -327,7 +339,7 @@ class Transfer:
 
     def _disk(self, error: OSError) -> None:
         message = f"cannot write {self.attempt.part}: {error.strerror or error}"
-        self._finish(Verdict.FAILED, Kind.DISK, message, errno=error.errno, partial=self._partial())
+        self._finish(Verdict.FAILED, Kind.DISK, message, errno=error.errno, partial=self.partial())
 
     def _finish(
         self,
@@ -360,6 +372,12 @@ class Transfer:
 def _plain_headers(authority: str, user_agent: str) -> Headers:
     """The fields of a request that says nothing of its own."""
     return ("Host", authority), ("User-Agent", user_agent), ("Accept", "*/*"), ("Accept-Encoding", "identity")
+
+
+def _conditions(unless: Validator) -> Headers:
+    """What has a server send nothing if its file is still this version (RFC 9110 sections 13.1.2 and 13.1.3)."""
+    given = (("If-None-Match", unless.etag), ("If-Modified-Since", unless.last_modified))
+    return tuple((name, value) for name, value in given if value is not None)
 
 
 def _one_content_range(head: ResponseHead) -> ContentRange | None:

@@ -51,7 +51,7 @@ CREATE TABLE given (  -- what the list says of an entry beside its URL and name
     mirrors TEXT,  -- a line each
     size INTEGER,
     digest TEXT,  -- as above
-    secret INTEGER  -- it had userinfo or header fields of its own, which are not kept
+    withheld INTEGER  -- it had userinfo or header fields of its own, which are not kept
 );
 CREATE TABLE part (  -- the beginnings of files that can be continued
     row INTEGER PRIMARY KEY,

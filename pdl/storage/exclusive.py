@@ -6,6 +6,8 @@ import errno
 import os
 import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -127,21 +129,43 @@ def unlink_and_close(fd: int, path: str) -> None:
         os.unlink(path)
 
 
-def make_way(path: str) -> None:
+@contextmanager
+def make_way(path: str) -> Iterator[None]:
     """Unlink the left-over of an earlier run, be it a file, a link or a FIFO.
+
+    Within the block a file is still held, so that a new one does not get its inode number.
 
     Raises:
         BlockingIOError: it is no left-over, somebody holds it.
         IsADirectoryError: it is a folder.
     """
+    held = _unlink_left_over(path)
+    try:
+        yield
+    finally:
+        if held is not None:
+            os.close(held)
+
+
+def _unlink_left_over(path: str) -> int | None:
+    """Answers the file, still open, where that is possible."""
     try:
         mode = os.lstat(path).st_mode
         if stat.S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, "a folder stands in the place of a part", path)
-        if stat.S_ISREG(mode):
-            fd, _ = reopen(path)
-            unlink_and_close(fd, path)
-        else:
+        if not stat.S_ISREG(mode):
             os.unlink(path)
+            return None
+        fd, found = reopen(path)
     except (FileNotFoundError, PartLost):
-        return  # it went or changed by itself; creating will tell
+        return None  # it went or changed by itself; creating will tell
+    if os.name == "nt":
+        unlink_and_close(fd, path)
+        return None
+    try:
+        if stands_at(path, found):
+            os.unlink(path)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd

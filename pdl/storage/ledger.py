@@ -14,7 +14,7 @@ from itertools import chain, islice, repeat
 from typing import Any, NamedTuple, cast
 
 from pdl.errors import Kind
-from pdl.model import Download, Outcome, Partial, Reason, Result, Status
+from pdl.model import Download, Outcome, Partial, Reason, Result, Status, Validator
 
 from .database import connect, open_database, storable, translated
 from .destination import prepare_destination
@@ -32,10 +32,10 @@ _TOGETHER = 50
 """Rows of one statement, where many are written or read: half the time of so many statements."""
 _APPEND = "INSERT INTO entry(run, queued, row, hash, url, name, path) VALUES (?1, ?2, ?, ?, ?, ?, ?)"
 _APPEND_MANY = _APPEND + ", (?1, ?2, ?, ?, ?, ?, ?)" * (_TOGETHER - 1)
-_GIVEN = "INSERT OR REPLACE INTO given(row, mirrors, size, digest, secret) VALUES (?, ?, ?, ?, ?)"
+_GIVEN = "INSERT OR REPLACE INTO given(row, mirrors, size, digest, withheld) VALUES (?, ?, ?, ?, ?)"
 _READMIT = """UPDATE entry SET run = ?, stood = ?, queued = ?, status = NULL, reason = NULL, kind = NULL,
     message = NULL, http_status = NULL, size = CASE WHEN reason = 'exists' THEN NULL ELSE size END, attempts = NULL,
-    final_url = NULL, seconds = NULL, place = NULL WHERE row = ?"""
+    seconds = NULL, place = NULL WHERE row = ?"""
 _RECORD = """UPDATE entry SET run = ?, path = COALESCE(?, path), status = ?, reason = ?, kind = ?, message = ?,
     http_status = ?, size = COALESCE(?, size), attempts = ?, final_url = ?, seconds = ?, place = ?, ended = ?
     WHERE row = ?"""
@@ -271,6 +271,18 @@ class Ledger:
         if known is None or known[0] & _MASK != found.st_ino & _MASK or not found.st_size:
             return None
         return Partial(found.st_size, *known[1:])
+
+    def validator(self, row: int) -> Validator | None:
+        """The version of a finished file, and the URL that sent it; None if the server told nothing of it."""
+        self._begin()
+        statement = "SELECT COALESCE(final_url, url), etag, last_modified FROM entry WHERE row = ?"
+        validator = Validator(*self._execute(statement, (row,)).fetchone())
+        return validator or None
+
+    def renew(self, row: int, outcome: Outcome) -> None:
+        """Write down the version of a file that was there already, as the server calls it now."""
+        statement = "UPDATE entry SET etag = ?, last_modified = ? WHERE row = ?"
+        self._change(statement, [(outcome.etag, outcome.last_modified, row)])
 
     def owners(self, after: int, limit: int) -> list[tuple[int, int, str | None]]:
         """Rows, identities and paths of entries after a row, without those that only repeat others."""

@@ -37,7 +37,8 @@ class PartFile:
     def begin(self) -> None:
         """Create the part, empty; a left-over of an earlier run gives way.
 
-        A left-over is unlinked, never truncated: it may be a second name of a file that was just published.
+        A left-over is unlinked, never truncated: it may be a second name of a file that was just published. The new
+        file has another inode number, by which a ledger tells that what it knew of the old one holds no more.
 
         Raises:
             BlockingIOError: somebody else holds the part.
@@ -47,8 +48,8 @@ class PartFile:
         try:
             fd, found = create(self._path)
         except FileExistsError:
-            make_way(self._path)
-            fd, found = create(self._path)
+            with make_way(self._path):
+                fd, found = create(self._path)
         self._fd, self._identity, self.size = fd, identity(found), 0
 
     def resume(self, size: int) -> None:

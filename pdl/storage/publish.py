@@ -38,12 +38,13 @@ class Publisher:
         self._overwrite = overwrite
         self._links = True  # until the file system shows that it has none
 
-    def publish(self, part: str, path: str) -> None:
+    def publish(self, part: str, path: str, *, replace: bool = False) -> None:
         """Give the file `part` its final name.
 
         Args:
             part: path of a complete, closed part.
             path: below the destination, with `/` between components that are safe names.
+            replace: what has the name already.
 
         Raises:
             FileExistsError: the name is taken.
@@ -53,18 +54,18 @@ class Publisher:
             OSError: what else the disk refuses.
         """
         try:
-            self._publish(part, path)
+            self._publish(part, path, replace=replace)
         except FileNotFoundError:
             self._folders.forget()  # the folder may have been removed while its descriptor was kept
-            self._publish(part, path)
+            self._publish(part, path, replace=replace)
 
     def close(self) -> None:
         """Give all descriptors back."""
         self._folders.close()
 
-    def _publish(self, part: str, path: str) -> None:
+    def _publish(self, part: str, path: str, *, replace: bool) -> None:
         at, name = self._folders.locate(path)
-        if self._overwrite:
+        if replace or self._overwrite:
             _replace(part, name, at)
         elif self._links:
             self._link(part, name, at)

@@ -251,7 +251,7 @@ def test_a_long_body_is_told_of_before_it_ends_and_throttled(engine_name, server
     responded = [event for event in events if isinstance(event, Responded)]
     sizes = [event.size for event in events if isinstance(event, Advanced)]
     assert len(responded) == 1
-    assert (responded[0].length, bool(responded[0].validator)) == (200, True)
+    assert (responded[0].length, bool(responded[0].partial)) == (200, True)
     assert sizes == sorted(sizes)
     assert 1 <= len(sizes) <= 60
 

@@ -65,7 +65,8 @@ def content_of(attempt: Attempt) -> bytes | None:
 
 def test_a_file_is_fetched_into_its_part(net, driver: Driver, attempt: Attempt):
     net.get(URL, body=b"0123456789")
-    assert outcome_of(driver, attempt) == Outcome(Verdict.DONE, status=200, size=10, received=10, opened=True)
+    outcome = outcome_of(driver, attempt)
+    assert outcome._replace(first_byte=None) == Outcome(Verdict.DONE, status=200, size=10, received=10, opened=True)
     assert content_of(attempt) == b"0123456789"
 
 
@@ -128,7 +129,7 @@ def test_a_long_body_is_told_of_while_it_comes(net, driver: Driver, attempt: Att
     responded, *advanced, finished = events_of(driver, attempt)
     assert isinstance(responded, Responded)
     assert (responded.attempt, responded.status, responded.length) == (7, 200, len(body))
-    assert responded.validator.etag == '"v1"'
+    assert responded.partial.if_range == '"v1"'
     assert advanced
     assert all(isinstance(event, Advanced) for event in advanced)
     sizes = [event.size for event in advanced]

@@ -86,6 +86,11 @@ def transfer(part: MemoryPart | None = None, settings: Settings | None = None, /
     return Transfer(attempt, settings or Settings(), part)
 
 
+def bare(outcome: Outcome) -> Outcome:
+    """The outcome without what the ledger is told of the response."""
+    return outcome._replace(first_byte=None, etag=None, last_modified=None)
+
+
 def head(status: int = 200, /, reason: str = "", **fields: str | int) -> ResponseHead:
     """A head; `content_length=5` stands for `Content-Length: 5`."""
     return response_head("1.1", status, reason, _fields(fields))
@@ -212,7 +217,7 @@ def test_a_range_goes_out_with_its_validator_or_not_at_all():
 def test_a_body_of_the_length_that_was_said_is_done():
     part = MemoryPart()
     outcome = outcome_of(transfer(part), head(content_length=10), CONTENT[:4], CONTENT[4:])
-    assert outcome == Outcome(Verdict.DONE, status=200, size=10, received=10, opened=True)
+    assert bare(outcome) == Outcome(Verdict.DONE, status=200, size=10, received=10, opened=True)
     assert part.content == CONTENT
 
 
@@ -348,7 +353,7 @@ def test_the_rest_is_appended(response: ResponseHead):
     part = MemoryPart(CONTENT[:5] + b"left over")
     running = transfer(part, partial=HALF)
     outcome = outcome_of(running, response, CONTENT[5:])
-    assert outcome == Outcome(Verdict.DONE, status=206, size=10, received=5, opened=True)
+    assert bare(outcome) == Outcome(Verdict.DONE, status=206, size=10, received=5, opened=True)
     assert part.content == CONTENT
     assert running.total == 10
 
@@ -430,7 +435,7 @@ def test_a_file_that_had_been_whole_already_is_done():
     part = MemoryPart(CONTENT)
     partial = replace(HALF, size=10)
     outcome = outcome_of(transfer(part, partial=partial), head(416, content_range="bytes */10"), b"sorry")
-    assert outcome == Outcome(Verdict.DONE, status=416, size=10, received=0, opened=True)
+    assert bare(outcome) == Outcome(Verdict.DONE, status=416, size=10, received=0, opened=True)
     assert part.content == CONTENT
 
 

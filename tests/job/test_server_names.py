@@ -303,11 +303,11 @@ KILLED = """
     publish = Publisher.publish
     calls = []
 
-    def dying(self, part, path):
+    def dying(self, part, path, **more):
         calls.append(path)
         if sys.argv[1] == "before" and len(calls) == 3:
             os._exit(9)
-        publish(self, part, path)
+        publish(self, part, path, **more)
         if sys.argv[1] == "after" and len(calls) == 3:
             os._exit(9)
 

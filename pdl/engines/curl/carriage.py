@@ -190,7 +190,7 @@ class Carriage:
         self._news_at = now + NEWS_EVERY
         if not self._told:
             self._told = True
-            events.append(Responded(self.attempt.id, transfer.status or 0, transfer.total, transfer.validator))
+            events.append(Responded(self.attempt.id, transfer.status or 0, transfer.total, transfer.partial()))
         events.append(Advanced(self.attempt.id, transfer.size))
 
     # -- the end
