@@ -21,6 +21,7 @@ from .fields import ContentRange, content_range, retry_after, strong_validator
 from .head import ResponseHead
 from .inspection import Inspection
 from .magic import LONGEST, media_type
+from .media import covers
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ARCHIVES = (".gz", ".tgz", ".svgz", ".z", ".taz")  # often mislabelled as gzip-coded: kept as they are sent
@@ -123,7 +124,7 @@ class Transfer:
         if coded and not self._settings.raw:
             self._decoder = Decoder(coded)
         if self._settings.accept:
-            self._inspect(head)
+            self._inspection = self._inspection_of(head)
         self._ranges_ignored = partial is not None and self._same_version(head)
         self._expect(head.content_length, None if self._decoder else head.content_length)
         if not coded:  # else offsets count coded bytes: its validator lets nothing be continued
@@ -158,7 +159,7 @@ class Transfer:
         self._part.resume(partial.size)
         self._opened = True
         if self._settings.accept:
-            self._inspect_beginning(head.get("content-type"))
+            self._inspect_beginning(head)
 
     def _out_of_range(self, head: ResponseHead, partial: Partial) -> None:
         span = _one_content_range(head)
@@ -170,7 +171,7 @@ class Transfer:
         self._part.resume(partial.size)
         self._opened = True
         if self._settings.accept:
-            self._inspect_beginning(None)  # the type that the head gives is that of an error page
+            self._inspect_beginning(head)
         if self.outcome is None:
             self._complete()
 
@@ -216,19 +217,21 @@ class Transfer:
         path = unquote(urls.split(self.attempt.url).target.partition("?")[0])
         return path.lower().endswith(_ARCHIVES)
 
-    def _inspect(self, head: ResponseHead) -> None:
+    def _inspection_of(self, head: ResponseHead) -> Inspection:
         kept = self._decoder is None and bool(named_codings(head.get_all("content-encoding")))
-        self._inspection = Inspection(self._settings.accept, head.get("content-type"), coded=kept)
+        return Inspection(self._settings.accept, head.get("content-type"), coded=kept)
 
-    def _inspect_beginning(self, content_type: str | None) -> None:
-        """Inspect what is on disk already; the head of a rest need not say again what the file is."""
+    def _inspect_beginning(self, head: ResponseHead) -> None:
+        """Inspect what is on disk already."""
         beginning = self._part.beginning(LONGEST)
-        if content_type is None and media_type(beginning) is None:
-            self._restart("the server no longer says what the file is, nor does its beginning")
+        if head.status == 206 and head.get("content-type") is not None:
+            inspection = self._inspection_of(head)
+            self._inspection = None if inspection.feed(beginning) else inspection
             return
-        inspection = Inspection(self._settings.accept, content_type)
-        if not inspection.feed(beginning):
-            self._inspection = inspection
+        # the head of a rest need not say what the file is (RFC 9110 section 15.3.7), that of a 416 cannot
+        found = media_type(beginning)
+        if found is None or not covers(self._settings.accept, found):
+            self._restart("the server no longer says what the file is, and its beginning does not tell enough")
 
     def _same_version(self, head: ResponseHead) -> bool:
         """The response carries the validator that was sent, or none at all."""

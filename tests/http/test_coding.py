@@ -158,11 +158,14 @@ def test_once_something_else_followed_no_further_member_does():
     assert undone(["gzip"], gzip_of(b"file") + b"x" + gzip_of(b"no more"), gzip_of(b"nor this")) == b"file"
 
 
-def test_what_follows_is_not_read_for_ever():
-    decoder = Decoder(["gzip"])
-    assert b"".join(decoder.feed(gzip_of(b"file") + bytes(MOST_DROPPED))) == b"file"
+@pytest.mark.parametrize("kind", ["gzip", "deflate"])
+@pytest.mark.parametrize("junk", [b"\0", b"x"])
+def test_what_follows_is_not_read_for_ever(kind: str, junk: bytes):
+    name, code = CODED[kind]
+    decoder = Decoder([name])
+    assert b"".join(decoder.feed(code(b"file") + junk * MOST_DROPPED)) == b"file"
     with pytest.raises(TransferError) as raised:
-        list(decoder.feed(b"\0"))
+        list(decoder.feed(junk))
     assert raised.value.kind is Kind.CODING
 
 
