@@ -78,6 +78,9 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
 @_option("--max-time", type=float, metavar="S", help="Limit for one file, all tries together.")
 @_option("--max-filesize", type=_Size(), metavar="SIZE", help="Larger files fail (k, M, G for powers of 1024).")
 @_option("--max-redirects", type=int, metavar="N", help="Redirects followed for one file.")
+@_option("--accept", multiple=True, metavar="TYPES",
+         help="Files of other media types fail: image/*, or several with commas; may be repeated.")  # fmt: skip
+@_option("--raw", is_flag=True, help="Keep a coding such as gzip as it is sent, instead of undoing it.")
 @_option("--deadline", type=float, metavar="S", help="Limit for the whole job.")
 @_option("-H", "--header", multiple=True, callback=_headers, metavar="'NAME: VALUE'", field="headers",
          help="Header field for the hosts that the list names, never for others; may be repeated.")  # fmt: skip

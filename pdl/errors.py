@@ -30,13 +30,13 @@ class Kind(str, Enum):
     RESET = "reset"  # the connection ended before or within the reply
     TRUNCATED = "truncated"  # the body is shorter than its framing says
     PROTOCOL = "protocol"  # framing, headers or ranges that break the rules
-    CODING = "coding"  # a content coding that was not asked for or is damaged
+    CODING = "coding"  # a content coding that cannot be undone, is damaged or expands beyond measure
     HTTP = "http"  # an error status
     REDIRECT = "redirect"  # too many, a loop, or no Location
     EMPTY = "empty"  # 204 or 205
     TOO_LARGE = "too-large"
     DIGEST = "digest"  # digest or size differ from what the list says
-    CONTENT_TYPE = "content-type"
+    CONTENT_TYPE = "content-type"  # of none of the types that are accepted
     NAME = "name"  # no file can be put under this name
     DISK = "disk"
     WORKER = "worker"  # a worker raised or died

@@ -38,6 +38,8 @@ class Settings:
         max_time: seconds for one file, all its tries together; None sets no limit.
         max_filesize: bytes; a larger file fails.
         max_redirects: hops for one try.
+        accept: media ranges such as `image/*`; a file that is of none of them fails. Empty takes any file.
+        raw: keep a content coding such as gzip, instead of undoing it.
         deadline: seconds for the whole job.
         headers: sent to the origins that the list names, never to another.
         user_agent: what pdl calls itself.
@@ -66,6 +68,8 @@ class Settings:
     max_time: float | None = None
     max_filesize: int | None = None
     max_redirects: int = 20
+    accept: tuple[str, ...] = ()
+    raw: bool = False
     deadline: float | None = None
     headers: Headers = field(default=(), repr=False)  # may hold secrets, as a proxy's URL may
     user_agent: str = f"pdl/{__version__}"
@@ -85,8 +89,9 @@ class Settings:
         for name in ("dest", "cacert", "failed", "output"):
             object.__setattr__(self, name, _checked_path(name, getattr(self, name)))
         object.__setattr__(self, "headers", _checked_headers(self.headers))
+        object.__setattr__(self, "accept", _checked_accept(self.accept))
         self._check_numbers()
-        for name in ("http3", "insecure", "content_disposition", "overwrite", "update"):
+        for name in ("http3", "insecure", "content_disposition", "overwrite", "update", "raw"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is True or False, not {getattr(self, name)!r}")
         if self.layout not in get_args(Layout):
@@ -166,6 +171,21 @@ def _checked_headers(given: Any) -> Headers:
             raise SettingsError(f"the value of the header field {name!r} has characters that cannot be sent")
         checked.append((name, trimmed))
     return tuple(checked)
+
+
+def _checked_accept(given: Any) -> tuple[str, ...]:
+    """Media ranges (RFC 9110 section 12.5.1) from texts, each of which may be a list with commas."""
+    try:
+        texts = [given] if isinstance(given, str) else list(given)
+        ranges = [each.strip(" \t").lower() for text in texts for each in text.split(",")]
+    except (TypeError, AttributeError):
+        raise SettingsError(f"accept takes media types such as image/* or application/pdf, not {given!r}") from None
+    for text in ranges:
+        main, slash, sub = text.partition("/")
+        is_name = slash and main and sub and set(main + sub) <= _TOKEN - {"*"}
+        if not is_name and text != "*/*" and not (sub == "*" and main and set(main) <= _TOKEN - {"*"}):
+            raise SettingsError(f"accept takes media types such as image/* or application/pdf, not {text!r}")
+    return tuple(ranges)
 
 
 def settings_from(options: dict[str, Any]) -> Settings:

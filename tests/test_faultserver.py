@@ -287,8 +287,20 @@ def test_a_coded_body_is_coded_and_can_be_damaged(server):
     with pytest.raises(EOFError):
         gzip.decompress(ask(server, "/gzip/a?short=9").body)
     assert ask(server, "/gzip/a?junk=4&label=br").body.endswith(bytes(4))
+    damaged = ask(server, "/gzip/a?flip=99").body
+    assert [at for at, (one, other) in enumerate(zip(answer.body, damaged, strict=True)) if one != other] == [99]
+    twice = ask(server, "/gzip/a?codings=2")
+    assert twice.value("Content-Encoding") == "gzip, gzip"
+    assert gzip.decompress(gzip.decompress(twice.body)) == server.content("/gzip/a")
     bomb = ask(server, "/bomb/a?size=1000000").body
     assert len(gzip.decompress(bomb)) == 1_000_000 > 500 * len(bomb)
+
+
+def test_a_file_may_begin_as_the_test_wants(server):
+    body = ask(server, "/file/a?begin=%89PNG%0d%0a").body
+    assert body == server.content("/file/a?begin=%89PNG%0d%0a")
+    assert body == b"\x89PNG\r\n" + server.content("/file/a")[6:]
+    assert ask(server, "/file/a?begin=more&size=2").body == b"mo"
 
 
 # Replies that end too early
@@ -310,6 +322,12 @@ def test_a_body_ends_too_early(server, target, length, end):
     answer = ask(server, target)
     assert (answer.body, answer.end) == (server.content(target)[:length], end)
     assert answer.values("Content-Length") == ([] if "until-close" in target else ["1000"])
+
+
+def test_a_coded_body_ends_too_early(server):
+    answer = ask(server, "/gzip-cut/a?at=100")
+    assert (answer.body, answer.end) == (gzip.compress(server.content("/gzip-cut/a"), mtime=0)[:100], "fin")
+    assert int(answer.value("Content-Length")) > 1000
 
 
 @pytest.mark.parametrize(
@@ -493,6 +511,15 @@ def test_a_partial_response_is_labelled_wrongly(server, target, label, part):
     answer = resume(server, target)
     assert (answer.status, answer.value("Content-Range")) == (206, label)
     assert answer.body == server.content(target)[part]
+
+
+def test_a_range_comes_with_fields_that_it_should_not_have_or_without_some(server):
+    answer = resume(server, "/range/coded/a")
+    assert (answer.status, answer.value("Content-Encoding")) == (206, "gzip")
+    assert answer.body == server.content("/range/coded/a")[500:]
+    answer = resume(server, "/range/untyped/a")
+    assert (answer.status, answer.values("Content-Type")) == (206, [])
+    assert answer.body == server.content("/range/untyped/a")[500:]
 
 
 def test_a_range_in_parts(server):

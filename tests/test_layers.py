@@ -50,6 +50,7 @@ OUTSIDE = {
     "pdl.engines.fetch": {"requests", "urllib3"},
     "pdl.engines.gevent": {"gevent"},
     "pdl.engines.pools": {"urllib3"},
+    "pdl.http.coding": {"zstandard"},
     "pdl.http.routes": {"certifi"},
     "pdl.progress.meter": {"tqdm"},
     "pdl.sources.decompress": {"zstandard"},

@@ -80,6 +80,21 @@ CASES = {
     "/range/precondition-failed": Case(ranges=(WHOLE, TAIL, WHOLE)),
     "/range/unsatisfied": Case(ranges=(WHOLE, TAIL, WHOLE)),
     "/range/unsatisfied-unlabelled": Case(ranges=(WHOLE, TAIL, WHOLE)),
+    # codings that come though nobody asked for them
+    "/gzip": Case(),
+    "/gzip?size=200000": Case(),
+    "/gzip?codings=5": Case(),
+    "/gzip?codings=6": Case(Kind.CODING),
+    "/gzip?junk=100": Case(),
+    "/gzip?label=br": Case(Kind.CODING),
+    "/gzip?flip=200": Case(Kind.CODING),
+    "/gzip?short=1": Case(Kind.TRUNCATED, ranges=TRIES),
+    "/bomb?codings=2": Case(Kind.CODING),
+    "/bomb?size=100000": Case(Kind.TOO_LARGE, settings=(("max_filesize", 50_000),)),
+    "/gzip?size=2000": Case(Kind.TOO_LARGE, settings=(("max_filesize", 1_999),)),
+    "/gzip?size=2001": Case(settings=(("max_filesize", 2_001),)),  # more than that on the wire
+    "/gzip-cut?times=1": Case(ranges=(WHOLE, WHOLE)),
+    "/range/coded": Case(ranges=(WHOLE, TAIL, WHOLE)),
     # connections
     "/no-reply/always": Case(Kind.RESET, None, TRIES),
     "/no-reply/always?times=1": Case(ranges=(WHOLE, WHOLE)),

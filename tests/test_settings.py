@@ -107,7 +107,7 @@ def test_only_some_numbers_may_be_left_open(name: str):
 # words
 
 
-@pytest.mark.parametrize("name", ["insecure", "content_disposition", "overwrite"])
+@pytest.mark.parametrize("name", ["insecure", "content_disposition", "overwrite", "update", "raw"])
 @pytest.mark.parametrize("value", ["no", 0, None, 1.0])
 def test_a_switch_is_on_or_off(name: str, value: object):
     assert getattr(Settings(**{name: True}), name) is True
@@ -209,6 +209,56 @@ def test_any_header_is_refused_or_fit_to_be_sent(headers: list[tuple[str, str]])
     for name, value in checked:
         line = f"{name}: {value}".encode("latin-1")
         assert not set(line) & {0, 10, 13, 127}
+
+
+# media types
+
+
+@pytest.mark.parametrize(
+    ("given_types", "ranges"),
+    [
+        ("image/*", ("image/*",)),
+        ("image/PNG,\tapplication/vnd.x+json ", ("image/png", "application/vnd.x+json")),
+        (["image/*", "audio/*, video/*"], ("image/*", "audio/*", "video/*")),
+        (("*/*",), ("*/*",)),
+        ((each for each in ["text/html"]), ("text/html",)),
+        ((), ()),
+        ([], ()),
+    ],
+)
+def test_types_come_as_text_or_one_by_one(given_types: object, ranges: tuple[str, ...]):
+    assert Settings(accept=given_types).accept == ranges
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "png",
+        "image",
+        "*",
+        "image/",
+        "/png",
+        "*/png",
+        "im*/png",
+        "image/p*",
+        "a/b/c",
+        "image/png;q=1",
+        "a b/c",
+        "ä/b",
+    ],
+)
+def test_a_type_is_two_names_or_a_range(text: str):
+    message = f"accept takes media types such as image/* or application/pdf, not {text!r}"
+    assert refused(accept=text) == message
+    assert refused(accept=["image/*", text]) == message
+    assert refused(accept=f"image/*,{text}") == message
+
+
+@pytest.mark.parametrize("given_types", [None, 5, [5], [b"image/png"], b"image/png", [["image/png"]]])
+def test_types_are_text(given_types: object):
+    message = refused(accept=given_types)
+    assert message == f"accept takes media types such as image/* or application/pdf, not {given_types!r}"
 
 
 @given(

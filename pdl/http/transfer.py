@@ -15,10 +15,14 @@ from pdl.model import Attempt, Digest, Headers, Outcome, Partial, Validator, Ver
 from pdl.settings import Settings
 from pdl.storage.part import PartFile, PartLost
 
+from .coding import FREE_EXPANSION, Decoder, named_codings
 from .disposition import file_name
 from .fault import TransferError
 from .fields import ContentRange, content_range, retry_after, strong_validator
 from .head import ResponseHead
+from .inspection import Inspection
+from .magic import LONGEST, media_type
+from .media import covers
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ARCHIVES = (".gz", ".tgz", ".svgz", ".z", ".taz")  # often mislabelled as gzip-coded: kept as they are sent
@@ -61,6 +65,8 @@ class Transfer:
         self._expected: int | None = None
         self._opened = False
         self._ranges_ignored = False
+        self._decoder: Decoder | None = None  # of a body that is coded
+        self._inspection: Inspection | None = None  # of a file whose type is not known to be wanted yet
 
     # -- the question
 
@@ -124,10 +130,15 @@ class Transfer:
             self._refused(head)
 
     def _whole(self, head: ResponseHead, partial: Partial | None) -> None:
-        self._check_coding(head)
+        coded = self._codings(head)
+        if coded and not self._settings.raw:
+            self._decoder = Decoder(coded)
+        if self._settings.accept:
+            self._inspection = self._inspection_of(head)
         self._ranges_ignored = partial is not None and self._same_version(head)
-        self._expect(head.content_length, head.content_length)
-        self._head = head
+        self._expect(head.content_length, None if self._decoder else head.content_length)
+        if not coded:  # else offsets count coded bytes: its validator lets nothing be continued
+            self._head = head
         self._part.begin()
         self._opened = True
 
@@ -150,11 +161,15 @@ class Transfer:
         if not self._same_version(head) or head.content_length not in (None, length):
             self._restart("the rest of the file belongs to another version or contradicts itself")
             return
-        self._check_coding(head)
+        if self._codings(head):
+            self._restart("the rest of the file is coded, so nobody knows where in the file it begins")
+            return
         self._expect(length, total)
         self._head = head
         self._part.resume(partial.size)
         self._opened = True
+        if self._settings.accept:
+            self._inspect_beginning(head)
 
     def _out_of_range(self, head: ResponseHead, partial: Partial) -> None:
         span = _one_content_range(head)
@@ -165,7 +180,10 @@ class Transfer:
         self._expect(0, partial.size)
         self._part.resume(partial.size)
         self._opened = True
-        self._complete()
+        if self._settings.accept:
+            self._inspect_beginning(head)
+        if self.outcome is None:
+            self._complete()
 
     def _redirected(self, head: ResponseHead) -> None:
         location = head.get("location")
@@ -195,19 +213,35 @@ class Transfer:
         message = f"the server answered {status}{reason}"
         self._finish(Verdict.FAILED, Kind.HTTP, message, retry_after=hint, partial=self.attempt.partial)
 
-    def _check_coding(self, head: ResponseHead) -> None:
+    def _codings(self, head: ResponseHead) -> list[str]:
+        """The codings of the body, but for one that only names what an archive is by itself."""
         if head.get("content-encoding") is None:
+            return []
+        names = named_codings(head.get_all("content-encoding"))
+        if head.content_length == 0 or (names in (["gzip"], ["x-gzip"]) and self._is_archive):
+            return []
+        return names
+
+    @property
+    def _is_archive(self) -> bool:
+        path = unquote(urls.split(self.attempt.url).target.partition("?")[0])
+        return path.lower().endswith(_ARCHIVES)
+
+    def _inspection_of(self, head: ResponseHead) -> Inspection:
+        kept = self._decoder is None and bool(named_codings(head.get_all("content-encoding")))
+        return Inspection(self._settings.accept, head.get("content-type"), coded=kept)
+
+    def _inspect_beginning(self, head: ResponseHead) -> None:
+        """Inspect what is on disk already."""
+        beginning = self._part.beginning(LONGEST)
+        if head.status == 206 and head.get("content-type") is not None:
+            inspection = self._inspection_of(head)
+            self._inspection = None if inspection.feed(beginning) else inspection
             return
-        given = ",".join(head.get_all("content-encoding")).lower().split(",")
-        codings = [coding for each in given if (coding := each.strip()) not in ("", "identity")]
-        if not codings:
-            return
-        path = unquote(urls.split(self.attempt.url).target.partition("?")[0]).lower()
-        if codings in (["gzip"], ["x-gzip"]) and path.endswith(_ARCHIVES):
-            return
-        raise TransferError(
-            Kind.CODING, f"the server coded the file as {', '.join(codings)[:40]!r}, though asked not to"
-        )
+        # the head of a rest need not say what the file is (RFC 9110 section 15.3.7), that of a 416 cannot
+        found = media_type(beginning)
+        if found is None or not covers(self._settings.accept, found):
+            self._restart("the server no longer says what the file is, and its beginning does not tell enough")
 
     def _same_version(self, head: ResponseHead) -> bool:
         """The response carries the validator that was sent, or none at all."""
@@ -241,6 +275,32 @@ class Transfer:
             return False
         if self._expected is not None and self._received + len(data) > self._expected:
             data = data[: self._expected - self._received]  # what is beyond the framing is not the file's
+        if self._decoder is not None:
+            return self._decode(self._decoder, data)
+        if not self._keep(data):
+            return False
+        self._received += len(data)
+        return self._received != self._expected
+
+    def _decode(self, decoder: Decoder, data: bytes) -> bool:
+        """Take a piece of a coded body."""
+        limit = self._settings.max_filesize
+        self._received += len(data)
+        if limit is not None and self._received > 2 * limit + FREE_EXPANSION:
+            # what decodes to next to nothing could go on for ever
+            self.on_error(TransferError(Kind.TOO_LARGE, f"the file is larger than {limit} bytes as it is coded"))
+            return False
+        try:
+            for piece in decoder.feed(data):
+                if not self._keep(piece):
+                    return False
+        except TransferError as fault:
+            self.on_error(fault)
+            return False
+        return self._received != self._expected
+
+    def _keep(self, data: bytes) -> bool:
+        """Write bytes of the file; False if they may not be."""
         size, limit, said = self._part.size + len(data), self._settings.max_filesize, self.attempt.size
         if limit is not None and size > limit:
             self.on_error(TransferError(Kind.TOO_LARGE, f"the file is larger than {limit} bytes"))
@@ -248,13 +308,23 @@ class Transfer:
         if said is not None and size > said:
             self.on_error(TransferError(Kind.DIGEST, f"the file has more than the {said} bytes that the list says"))
             return False
+        if self._inspection is not None and not self._is_wanted(self._inspection, data):
+            return False
         try:
             self._part.write(data)
         except OSError as error:
             self._disk(error)
             return False
-        self._received += len(data)
-        return self._received != self._expected
+        return True
+
+    def _is_wanted(self, inspection: Inspection, data: bytes) -> bool:
+        try:
+            if inspection.feed(data):
+                self._inspection = None
+        except TransferError as fault:
+            self.on_error(fault)
+            return False
+        return True
 
     def on_end(self) -> None:
         """The body has ended as its framing says."""
@@ -289,6 +359,14 @@ class Transfer:
     # -- the end
 
     def _complete(self) -> None:
+        try:
+            if self._decoder is not None:
+                self._decoder.end()
+            if self._inspection is not None:
+                self._inspection.end()
+        except TransferError as fault:
+            self.on_error(fault)
+            return
         size, wanted = self._part.size, self.attempt.digest
         if self.attempt.size is not None and size != self.attempt.size:
             message = f"the file has {size} bytes; the list says {self.attempt.size}"

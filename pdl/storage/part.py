@@ -74,6 +74,14 @@ class PartFile:
             raise
         self._fd, self._identity, self.size = fd, identity(found), size
 
+    def beginning(self, size: int) -> bytes:
+        """The first `size` bytes of the open part, or all if it has fewer."""
+        os.lseek(self._fd, 0, os.SEEK_SET)
+        try:
+            return os.read(self._fd, min(size, self.size))
+        finally:
+            os.lseek(self._fd, self.size, os.SEEK_SET)
+
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append all of `data`; after an OSError, `size` counts what did arrive."""
         written = os.write(self._fd, data)

@@ -20,7 +20,11 @@ def content_of(target: str, version: int = 1) -> bytes:
     path, params = parsed(target)
     size = int(params.get("size", [DEFAULT_SIZE])[0])
     seed = params.get("seed", [path])[0]
-    return content(size, seed if version == 1 else f"{seed} version {version}")
+    whole = content(size, seed if version == 1 else f"{seed} version {version}")
+    if "begin" in params:
+        begin = params["begin"][0].encode("latin-1")[:size]
+        whole = begin + whole[len(begin) :]
+    return whole
 
 
 def _digest(size: int, seed: str) -> bytes:

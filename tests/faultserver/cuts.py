@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .ask import Ask
-from .files import answer, whole
+from .files import answer, coded_answer, whole
 from .reply import Reply, chunks, with_length
 from .steps import End, Steps
 
@@ -25,6 +25,14 @@ def _short(ask: Ask, end: End) -> Steps:
     yield reply.put("Content-Length", str(len(reply.body))).head()
     yield reply.body[: place(ask, reply)]
     yield end
+
+
+def coded_cut(ask: Ask) -> Steps:
+    """A gzip-coded body shorter than its Content-Length; `at=N` coded bytes come (half of them)."""
+    reply = coded_answer(ask)
+    yield reply.put("Content-Length", str(len(reply.body))).head()
+    yield reply.body[: place(ask, reply)]
+    yield End.CUT
 
 
 def version(ask: Ask) -> int:

@@ -88,17 +88,35 @@ def _is_not_modified(ask: Ask, validators: dict[str, str]) -> bool:
 
 
 def coded(ask: Ask) -> Steps:
+    return with_length(coded_answer(ask))
+
+
+def coded_answer(ask: Ask) -> Reply:
     """A gzip-coded file whose ranges count coded bytes.
 
-    Parameters: `label=` what Content-Encoding says (gzip); `short=N` drops the last N coded bytes; `junk=N` adds
-    some.
+    Parameters: `label=` what Content-Encoding says (gzip); `codings=N` codes it N times (1); `flip=N` damages the
+    Nth coded byte; `short=N` drops the last N coded bytes; `junk=N` adds some.
     """
-    data = gzip.compress(ask.content(), mtime=0)
+    data, label = _coded(ask, ask.content())
+    if "flip" in ask:
+        at = ask.whole("flip")
+        data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
     data = data[: len(data) - ask.whole("short")] + bytes(ask.whole("junk"))
-    return with_length(answer(ask, content=data).put("Content-Encoding", ask.text("label", "gzip")))
+    return answer(ask, content=data).put("Content-Encoding", label)
 
 
 def bomb(ask: Ask) -> Steps:
-    """Zeros that take a thousandth of their size on the wire; `size=` counts what they decode to."""
-    reply = plain_reply(ask, 200, gzip.compress(bytes(ask.whole("size", 10_000_000)), mtime=0))
-    return with_length(reply.put("Content-Encoding", "gzip"))
+    """Zeros that take a thousandth of their size on the wire; `size=` counts what they decode to.
+
+    Parameters: `codings=N` codes them N times, to next to nothing.
+    """
+    data, label = _coded(ask, bytes(ask.whole("size", 10_000_000)))
+    return with_length(plain_reply(ask, 200, data).put("Content-Encoding", label))
+
+
+def _coded(ask: Ask, data: bytes) -> tuple[bytes, str]:
+    """Data as it is coded, and what Content-Encoding says of that."""
+    times = ask.whole("codings", 1)
+    for _ in range(times):
+        data = gzip.compress(data, mtime=0)
+    return data, ask.text("label", ", ".join(["gzip"] * times))

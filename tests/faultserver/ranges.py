@@ -78,6 +78,16 @@ def multipart(ask: Ask, start: int) -> Reply:
     return reply.drop("Content-Range").put("Content-Type", "multipart/byteranges; boundary=part")
 
 
+def coded(ask: Ask, start: int) -> Reply:
+    """The right bytes, which are said to be those of a coded file."""
+    return _rest(ask, start).put("Content-Encoding", "gzip")
+
+
+def untyped(ask: Ask, start: int) -> Reply:
+    """An honest 206 that leaves out what the 200 has said, as RFC 9110 section 15.3.7 wants."""
+    return _rest(ask, start).drop("Content-Type")
+
+
 def ignored(ask: Ask, _start: int) -> Reply:
     reply = answer(ask)
     reply.status, reply.body = 200, ask.content()

@@ -5,6 +5,7 @@ many variants as it likes. A path that no route claims is a good file, so that a
 
 Parameters that all routes take, in the query:
     size=N seed=S       the file is `content(N, S)`; without them 1000 bytes that follow from the path
+    begin=TEXT          the file's first bytes
     delay=SECONDS       before the head
     fail=K              the first K requests for this target get the status `fail_with=` (503), with `retry_after=`
     times=K             the route's fault shows in the first K requests for this target, then the file is good
@@ -28,6 +29,7 @@ ROUTES: dict[str, Callable[[Ask], Steps]] = {
     # not what was asked for
     "/html": files.html,
     "/gzip": files.coded,
+    "/gzip-cut": cuts.coded_cut,
     "/bomb": files.bomb,
     "/status": statuses.status,
     "/no-content-with-body": statuses.no_content_with_body,
@@ -87,6 +89,8 @@ ROUTES: dict[str, Callable[[Ask], Steps]] = {
     "/range/bad-unit": ranges.resumed(ranges.claimed("lines {start}-{last}/{total}")),
     "/range/end-before-start": ranges.resumed(ranges.claimed("bytes {start}-0/{total}")),
     "/range/junk": ranges.resumed(ranges.claimed("all of it")),
+    "/range/coded": ranges.resumed(ranges.coded),
+    "/range/untyped": ranges.resumed(ranges.untyped),
     "/range/multipart": ranges.resumed(ranges.multipart),
     "/range/ignored": ranges.resumed(ranges.ignored),
     "/range/changed": ranges.resumed(ranges.changed),

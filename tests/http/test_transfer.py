@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import errno
+import gzip
 import hashlib
 import itertools
+import zlib
 from dataclasses import replace
 
 import pytest
@@ -25,6 +27,7 @@ OLD = "Tue, 03 Mar 2026 05:06:07 GMT"
 DATE = "Wed, 04 Mar 2026 05:06:07 GMT"
 HALF = Partial(size=5, if_range='"v1"', total=10, url=URL)
 CONTENT = b"0123456789"
+CODED = gzip.compress(CONTENT, mtime=0)
 
 
 class MemoryPart:
@@ -74,6 +77,10 @@ class MemoryPart:
     def discard(self) -> None:
         self.is_open = False
         self.content = None
+
+    def beginning(self, size: int) -> bytes:
+        assert self.is_open
+        return self.content[:size]
 
     def hexdigest(self) -> str | None:
         return self._algorithm and hashlib.new(self._algorithm, self.content).hexdigest()
@@ -599,10 +606,109 @@ def test_no_coding_is_no_coding(coding: str):
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "deflate", "zstd", "gzip, gzip", "identity, gzip", "x" * 100])
 @pytest.mark.parametrize("url", [URL, "http://h/a?b.gz", "http://h/a.html"])
-def test_a_coding_that_was_not_asked_for_fails(url: str, coding: str):
+def test_a_coding_that_cannot_be_undone_fails(url: str, coding: str):
     part = MemoryPart()
-    assert outcome_of(transfer(part, url=url), head(content_encoding=coding), CONTENT).kind is Kind.CODING
+    outcome = outcome_of(transfer(part, url=url), head(content_encoding=coding, etag='"v1"'), CONTENT)
+    assert (outcome.kind, outcome.partial) == (Kind.CODING, None)
     assert part.content is None
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZIP", "identity,gzip"])
+@pytest.mark.parametrize("cut", [1, 5, len(CODED)])
+def test_a_coding_that_was_not_asked_for_is_undone(coding: str, cut: int):
+    part = MemoryPart()
+    response = head(content_encoding=coding, content_length=len(CODED))
+    outcome = outcome_of(transfer(part), response, CODED[:cut], CODED[cut:] or CODED)
+    assert (outcome.verdict, part.content) == (Verdict.DONE, CONTENT)
+    assert (outcome.size, outcome.received) == (len(CONTENT), len(CODED))
+
+
+def test_the_last_coding_is_undone_first():
+    part = MemoryPart()
+    response = response_head("1.1", 200, "", (("Content-Encoding", "deflate"), ("Content-Encoding", "gzip")))
+    assert outcome_of(transfer(part), response, gzip.compress(zlib.compress(CONTENT))).verdict is Verdict.DONE
+    assert part.content == CONTENT
+
+
+@pytest.mark.parametrize("length", [{}, {"content_length": len(CODED) - 1}])
+def test_a_coded_stream_that_is_cut_is_incomplete_though_its_body_is_not(length: dict[str, int]):
+    part = MemoryPart()
+    response = head(content_encoding="gzip", etag='"v1"', **length)
+    outcome = outcome_of(transfer(part), response, CODED[:-1])
+    assert (outcome.kind, outcome.partial, part.content) == (Kind.TRUNCATED, None, None)
+
+
+def test_the_length_of_a_coded_body_is_judged_before_its_coding():
+    response = head(content_encoding="gzip", content_length=len(CODED) + 1)
+    outcome = outcome_of(transfer(), response, CODED)
+    assert outcome.kind is Kind.TRUNCATED
+    assert f"{len(CODED)} of {len(CODED) + 1} bytes" in outcome.message
+
+
+@pytest.mark.parametrize("end", ["stop", "reset"])
+def test_a_coded_body_is_never_continued(end: str):
+    part = MemoryPart()
+    running = transfer(part)
+    running.on_head(
+        head(content_encoding="gzip", content_length=len(CODED), etag='"v1"', last_modified=OLD, date=DATE)
+    )
+    assert (running.validator, running.total) == (None, None)  # no run may continue it later
+    running.on_data(CODED[:-9])
+    assert part.size > 0
+    running.on_stop() if end == "stop" else running.on_error(FAULT)
+    assert (running.outcome.partial, part.content, part.is_open) == (None, None, False)
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize("coding", ["gzip", "br"])
+def test_a_rest_that_is_coded_means_to_start_again(coding: str, raw: bool):
+    response = rest(content_encoding=coding)
+    outcome = outcome_of(transfer(None, Settings(raw=raw), partial=HALF), response, CONTENT[5:])
+    assert (outcome.verdict, outcome.partial) == (Verdict.RESTART, None)
+
+
+def test_a_whole_file_that_comes_coded_replaces_the_half_that_is_there():
+    part = MemoryPart(CONTENT[:5])
+    outcome = outcome_of(transfer(part, partial=HALF), head(content_encoding="gzip", etag='"v2"'), CODED)
+    assert (outcome.verdict, part.content, outcome.opened) == (Verdict.DONE, CONTENT, True)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "gzip, gzip, gzip, gzip, gzip, gzip"])
+def test_a_coding_can_be_kept(coding: str):
+    part = MemoryPart()
+    running = transfer(part, Settings(raw=True))
+    outcome = outcome_of(running, head(content_encoding=coding, content_length=10, etag='"v1"'), CONTENT)
+    assert (outcome.verdict, part.content, running.total, running.validator) == (Verdict.DONE, CONTENT, 10, None)
+
+
+def test_an_empty_body_needs_no_end_of_its_coding():
+    assert judged(head(content_encoding="gzip", content_length=0))[0] is Verdict.DONE
+    assert judged(head(content_encoding="gzip"))[1] is Kind.TRUNCATED
+
+
+def test_sizes_and_digests_are_those_of_the_decoded_file():
+    right = Digest("sha256", hashlib.sha256(CONTENT).hexdigest())
+    response = head(content_encoding="gzip", content_length=len(CODED))
+    assert judged(response, CODED, size=len(CONTENT), digest=right)[0] is Verdict.DONE
+    for size in (len(CONTENT) - 1, len(CONTENT) + 1, len(CODED)):
+        assert judged(response, CODED, size=size)[1] is Kind.DIGEST
+    assert outcome_of(transfer(None, Settings(max_filesize=10)), response, CODED).verdict is Verdict.DONE
+    assert outcome_of(transfer(None, Settings(max_filesize=9)), response, CODED).kind is Kind.TOO_LARGE
+
+
+def test_a_coded_body_that_decodes_to_nothing_for_ever_is_too_large():
+    empty = gzip.compress(b"") * 10_000
+    running = transfer(None, Settings(max_filesize=1000))
+    running.on_head(head(content_encoding="gzip"))
+    assert sum(1 for _ in itertools.takewhile(lambda _: running.on_data(empty), range(1000))) < 20
+    assert running.outcome.kind is Kind.TOO_LARGE
+
+
+def test_a_disk_that_fills_up_while_a_coding_is_undone_says_so():
+    part = MemoryPart()
+    part.room = 7
+    outcome = outcome_of(transfer(part), head(content_encoding="gzip", etag='"v1"'), CODED)
+    assert (outcome.kind, outcome.errno, outcome.partial) == (Kind.DISK, errno.ENOSPC, None)
 
 
 @pytest.mark.parametrize("coding", ["br", "gzip, gzip", "gzip, br"])
@@ -621,6 +727,84 @@ def test_an_archive_that_is_labelled_as_coded_is_kept_as_it_is(name: str, coding
     part = MemoryPart()
     outcome = outcome_of(transfer(part, url=f"http://h/{name}?x"), head(content_encoding=coding), CONTENT)
     assert (outcome.verdict, part.content) == (Verdict.DONE, CONTENT)
+
+
+# wanted types
+
+IMAGES = Settings(accept="image/*")
+PNG = b"\x89PNG\r\n\x1a\n"
+PART_OF_PNG = Partial(size=5, if_range='"v1"', total=8, url=URL)
+
+
+def test_a_type_that_is_not_wanted_is_refused_by_the_head():
+    part = MemoryPart()
+    running = transfer(part, IMAGES)
+    assert running.on_head(head(content_type="text/html", content_length=10)) is False
+    assert (running.outcome.kind, running.outcome.retries, part.content) == (Kind.CONTENT_TYPE, None, None)
+
+
+@pytest.mark.parametrize("coding", [{}, {"content_encoding": "gzip"}])
+def test_bytes_that_are_not_wanted_end_the_body(coding: dict[str, str]):
+    body = b"<!DOCTYPE html>" + bytes(10_000)
+    part = MemoryPart()
+    running = transfer(part, IMAGES)
+    running.on_head(head(content_type="image/png", etag='"v1"', **coding))
+    assert running.on_data(gzip.compress(body) if coding else body) is False
+    assert (running.outcome.kind, running.outcome.partial, part.content) == (Kind.CONTENT_TYPE, None, None)
+
+
+def test_a_body_that_tells_nothing_is_judged_at_its_end():
+    part = MemoryPart()
+    outcome = outcome_of(transfer(part, IMAGES), head(content_type="image/png"), PNG[:7])
+    assert (outcome.verdict, outcome.kind, part.content) == (Verdict.FAILED, Kind.CONTENT_TYPE, None)
+    assert (
+        outcome_of(transfer(None, IMAGES), head(content_type="image/png"), PNG[:7], PNG[7:]).verdict is Verdict.DONE
+    )
+
+
+def png_transfer(beginning: bytes, **partial: object) -> Transfer:
+    return transfer(MemoryPart(beginning), IMAGES, partial=replace(PART_OF_PNG, **partial))
+
+
+@pytest.mark.parametrize("said", [{"content_type": "image/png"}, {"content_type": "application/octet-stream"}])
+def test_what_is_on_disk_already_is_judged_with_the_rest(said: dict[str, str]):
+    response = head(206, content_range="bytes 5-7/8", **said)
+    assert outcome_of(png_transfer(PNG[:5]), response, PNG[5:]).verdict is Verdict.DONE
+    assert outcome_of(png_transfer(b"<html"), response, b">  ").kind is Kind.CONTENT_TYPE
+    assert outcome_of(png_transfer(b"other"), response, PNG[5:]).kind is Kind.CONTENT_TYPE
+
+
+def test_what_is_on_disk_already_may_be_enough():
+    running = png_transfer(b"<html>", size=6)
+    assert running.on_head(head(206, content_range="bytes 6-7/8", content_type="image/png")) is False
+    assert (running.outcome.kind, running.outcome.partial, running._part.content) == (Kind.CONTENT_TYPE, None, None)
+    running = png_transfer(PNG, size=8, total=20)
+    assert running.on_head(head(206, content_range="bytes 8-19/20", content_type="text/html")) is False
+    assert running.outcome.kind is Kind.CONTENT_TYPE
+
+
+def test_a_rest_that_does_not_say_what_it_is_must_be_known_by_its_beginning():
+    response = head(206, content_range="bytes 8-9/10")
+    assert outcome_of(png_transfer(PNG, size=8, total=10), response, b"ab").verdict is Verdict.DONE
+    for beginning in (b"unknown!", b"<html>ab"):  # what it was taken for before, only its first head knows
+        assert outcome_of(png_transfer(beginning, size=8, total=10), response, b"ab").verdict is Verdict.RESTART
+
+
+def test_a_file_that_had_been_whole_already_is_judged_by_its_beginning():
+    response = head(416, content_range="bytes */8", content_type="text/html")
+    assert outcome_of(png_transfer(PNG, size=8), response).verdict is Verdict.DONE
+    assert outcome_of(png_transfer(b"<html>ab", size=8), response).verdict is Verdict.RESTART
+    assert outcome_of(png_transfer(b"unknown!", size=8), response).verdict is Verdict.RESTART
+
+
+def test_an_archive_under_a_label_is_wanted_for_what_the_server_says_it_is():
+    said = {"content_type": "application/x-tar", "content_encoding": "gzip"}
+    settings, url = Settings(accept="application/x-tar"), "http://h/a.tgz"
+    assert outcome_of(transfer(None, settings, url=url), head(**said), CODED).verdict is Verdict.DONE
+    half = replace(HALF, total=len(CODED), url=url)
+    response = head(206, content_range=f"bytes 5-{len(CODED) - 1}/{len(CODED)}", **said)
+    running = transfer(MemoryPart(CODED[:5]), settings, url=url, partial=half)
+    assert outcome_of(running, response, CODED[5:]).verdict is Verdict.DONE
 
 
 # sizes and digests

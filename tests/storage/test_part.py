@@ -44,6 +44,23 @@ def refused(code):
     return pytest.raises(OSError, match=rf"\[Errno {code}\]")
 
 
+# -- what it begins with
+
+
+@pytest.mark.parametrize("size", [0, 3, 7, 100])
+def test_the_beginning_of_a_part_can_be_seen_while_it_is_written(path, size):
+    leave(path, b"one two three")
+    part = PartFile(path, "sha256")
+    part.resume(7)
+    assert part.beginning(size) == b"one two"[:size]
+    part.write(b" four")
+    assert part.beginning(100) == b"one two four"
+    part.write(b" five")
+    part.close()
+    assert content(path) == b"one two four five"
+    assert part.hexdigest() == hashlib.sha256(b"one two four five").hexdigest()
+
+
 # -- from the first byte
 
 
