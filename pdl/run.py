@@ -234,6 +234,7 @@ class Run:
             task.total = event.length
             if event.partial is not None:
                 self._keep_part(task, event.partial)
+                self._ledger.flush()  # some engines block until more comes
 
     def _learn_end(self, event: Finished, task: Task) -> None:
         outcome, now = event.outcome, time.monotonic()

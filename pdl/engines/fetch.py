@@ -22,7 +22,7 @@ from pdl.settings import Settings
 from .adapter import StrictAdapter
 from .breakage import broken
 from .leash import Leash, Stopped
-from .limits import DRAINED, DRAINING, NEWS_EVERY
+from .limits import DRAINED, DRAINING, NEWS_EVERY, WORTH_KEEPING
 from .pools import Ride
 from .sockets import Sockets
 
@@ -111,6 +111,8 @@ class Driver:
     def _body(self, transfer: Transfer, raw: Any) -> Iterator[Event | None]:
         attempt, told = transfer.attempt.id, False
         news_at = self._now() + NEWS_EVERY
+        if transfer.total is None or transfer.total >= WORTH_KEEPING:
+            news_at = 0.0
         while data := raw.read1(PIECE, decode_content=False):
             if not transfer.on_data(data):
                 break

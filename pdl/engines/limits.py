@@ -8,6 +8,8 @@ DRAINING = 0.2
 """Seconds that it may take."""
 NEWS_EVERY = 0.1
 """Seconds between two `Advanced` of an attempt."""
+WORTH_KEEPING = 1 << 20
+"""Bytes; a body that is this long is told of with its first piece, so that a kill costs nothing that came later."""
 
 
 def open_files() -> int | None:

@@ -268,7 +268,10 @@ class Ledger:
         self._begin()
         statement = "SELECT inode, validator, total, url, name FROM part WHERE row = ?"
         known = self._execute(statement, (row,)).fetchone()
-        if known is None or known[0] & _MASK != found.st_ino & _MASK or not found.st_size:
+        if known is None:
+            return None
+        if known[0] & _MASK != found.st_ino & _MASK or not found.st_size:
+            self.drop_parts([row])
             return None
         return Partial(found.st_size, *known[1:])
 

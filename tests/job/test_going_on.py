@@ -1,0 +1,282 @@
+"""Going on where an earlier run ended: by itself, by a signal, or by a kill at any moment."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from accounts import expected, files_in, parts_in
+from faultserver import FaultServer, run_pdl, start_pdl
+
+import pdl
+from pdl.model import Progress
+
+posix = pytest.mark.skipif(os.name == "nt", reason="kills as POSIX does")
+
+LARGE = "/stall/in-body/large?size=2000000&at=1500000"
+
+
+def ask(dest: Path, statement: str) -> list[tuple[object, ...]]:
+    """What another program reads in the ledger, or writes there."""
+    with closing(sqlite3.connect(dest / ".pdl" / "ledger.sqlite3")) as connection, connection:
+        return connection.execute(statement).fetchall()
+
+
+def wait_until_known(dest: Path, process: subprocess.Popen[str]) -> None:
+    """Wait until the ledger knows how a part can be continued; a database tells nobody."""
+    for _ in range(2000):
+        try:
+            if ask(dest, "SELECT row FROM part"):
+                return
+        except sqlite3.OperationalError:
+            pass  # it is being made
+        assert process.poll() is None, "the program ended too early"
+        time.sleep(0.01)
+    raise AssertionError("the ledger never heard of the part")
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """Kill a program and all its workers, as the end of a session does."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def part_of_a_killed_run(server: FaultServer, dest: Path, engine_name: str, target: str = LARGE) -> Path:
+    with start_pdl(server.url(target), "-d", dest, "-e", engine_name) as process:
+        wait_until_known(dest, process)
+        kill(process)
+    (part,) = (dest / ".pdl" / "parts").iterdir()
+    assert files_in(dest) == {}
+    server.release(target)
+    server.clear()
+    return part
+
+
+def assert_next_run_fetches(
+    server: FaultServer, dest: Path, engine_name: str, *ranges: str | None, target: str = LARGE
+) -> None:
+    """The same command again ends with the right file, and asks for these ranges."""
+    run = run_pdl(server.url(target), "-d", dest, "-e", engine_name)
+    assert run.returncode == 0, run.stderr
+    assert files_in(dest) == expected(server, [target])
+    assert parts_in(dest) == []
+    assert ask(dest, "SELECT * FROM part") == []
+    assert [record.header("range") for record in server.requests] == list(ranges)
+
+
+@posix
+def test_a_killed_run_is_continued_by_range(engine_name, server: FaultServer, tmp_path: Path):
+    part = part_of_a_killed_run(server, tmp_path, engine_name)
+    size = part.stat().st_size
+    assert 0 < size <= 1_500_000
+    assert_next_run_fetches(server, tmp_path, engine_name, f"bytes={size}-")
+    (record,) = server.requests
+    assert record.header("if-range")
+
+
+def test_a_stopped_run_is_continued_by_range(engine_name, server: FaultServer, tmp_path: Path):
+    target = "/drip/large?size=2000000&piece=50000&interval=0.02"
+    with pdl.iter_downloads([server.url(target)], tmp_path, engine=engine_name, progress=Stopper()) as downloads:
+        Stopper.downloads = downloads
+        assert list(downloads) == []
+    (part,) = (tmp_path / ".pdl" / "parts").iterdir()
+    size = part.stat().st_size
+    server.clear()
+    assert_next_run_fetches(server, tmp_path, engine_name, f"bytes={size}-", target=target)
+
+
+class Stopper:
+    """Stops a run when bytes have come."""
+
+    downloads: pdl.Downloads
+
+    def on(self, event: object) -> None:
+        if isinstance(event, Progress) and event.size > 0:
+            self.downloads.close()
+
+    def close(self) -> None:
+        """Nothing is held back."""
+
+
+@posix
+def test_a_part_that_was_exchanged_is_not_continued(server: FaultServer, tmp_path: Path):
+    part = part_of_a_killed_run(server, tmp_path, "threads")
+    copy = part.with_suffix(".copy")
+    shutil.copy(part, copy)  # the same bytes, but nobody can know that
+    os.replace(copy, part)
+    assert_next_run_fetches(server, tmp_path, "threads", None)
+
+
+@posix
+@pytest.mark.parametrize("change", ["validator = '\"other\"'", "total = 1999999", "url = url || 'x'"])
+def test_a_part_of_another_version_is_not_continued(server: FaultServer, tmp_path: Path, change: str):
+    part_of_a_killed_run(server, tmp_path, "threads")
+    ask(tmp_path, f"UPDATE part SET {change}")
+    run = run_pdl(server.url(LARGE), "-d", tmp_path, "-e", "threads")
+    assert run.returncode == 0, run.stderr
+    assert files_in(tmp_path) == expected(server, [LARGE])
+
+
+def test_what_failed_under_way_is_continued_by_the_next_run(engine_name, server: FaultServer, tmp_path: Path):
+    target = "/reset/in-body/x?size=300000&times=1"
+    url = server.url(target)
+    summary = pdl.download_all([url], tmp_path, engine=engine_name, retries=0)
+    assert summary.failed == 1
+    size = (tmp_path / ".pdl" / "parts" / "1.part").stat().st_size
+    summary = pdl.download_all([url], tmp_path, engine=engine_name, retries=0)
+    assert summary.done == 1
+    assert files_in(tmp_path) == expected(server, [target])
+    assert [record.header("range") for record in server.requests] == [None, f"bytes={size}-"]
+
+
+def test_a_part_of_what_is_gone_for_good_is_dropped(server: FaultServer, tmp_path: Path):
+    url = server.url("/status/404")
+    pdl.download_all([url], tmp_path)
+    (tmp_path / ".pdl" / "parts" / "1.part").write_bytes(b"left")
+    pdl.download_all([url], tmp_path)
+    assert parts_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(("size", "asked"), [(500, 1), (0, 1), (1000, 0), (1500, 0)])
+def test_a_file_of_pdl_s_own_that_shrank_is_fetched_again(
+    server: FaultServer, tmp_path: Path, size: int, asked: int
+):
+    target = "/file/x?size=1000"
+    pdl.download_all([server.url(target)], tmp_path)
+    os.truncate(tmp_path / "x", size)
+    server.clear()
+    summary = pdl.download_all([server.url(target)], tmp_path)
+    assert len(server.requests) == asked
+    assert (summary.done, summary.skipped_by_reason) == {
+        500: (1, {}), 0: (1, {}), 1000: (0, {"done": 1}), 1500: (0, {"exists": 1}),
+    }[size]  # fmt: skip
+    if asked:
+        assert files_in(tmp_path) == expected(server, [target])
+
+
+def test_what_is_missing_is_fetched_again(server: FaultServer, tmp_path: Path):
+    targets = [f"/file/{n}" for n in range(5)]
+    urls = [server.url(target) for target in targets]
+    pdl.download_all(urls, tmp_path)
+    os.unlink(tmp_path / "3")
+    server.clear()
+    summary = pdl.download_all(urls, tmp_path)
+    assert (summary.done, summary.skipped) == (1, 4)
+    assert [record.target for record in server.requests] == ["/file/3"]
+    assert files_in(tmp_path) == expected(server, targets)
+
+
+def test_a_file_that_was_published_just_before_a_kill_is_known_as_pdl_s_own(server: FaultServer, tmp_path: Path):
+    url = server.url("/file/x")
+    pdl.download_all([url], tmp_path)
+    ask(tmp_path, "UPDATE entry SET status = NULL, size = NULL")  # as a kill leaves it
+    for _ in range(2):
+        server.clear()
+        summary = pdl.download_all([url], tmp_path)
+        assert summary.skipped_by_reason == {"done": 1}
+        assert server.requests == []
+    assert ask(tmp_path, "SELECT size FROM entry") == [(1000,)]
+
+
+def test_a_file_that_was_there_before_a_kill_is_not_pdl_s_own(server: FaultServer, tmp_path: Path):
+    url = server.url("/file/x")
+    (tmp_path / "x").write_bytes(b"theirs")
+    pdl.download_all([url], tmp_path)
+    assert ask(tmp_path, "SELECT status, reason, stood FROM entry") == [("skipped", "exists", 1)]
+    ask(tmp_path, "UPDATE entry SET status = NULL, reason = NULL, size = NULL")
+    assert pdl.download_all([url], tmp_path).skipped_by_reason == {"exists": 1}
+    assert (tmp_path / "x").read_bytes() == b"theirs"
+
+
+# --update
+
+
+def test_what_has_not_changed_is_not_sent_again(engine_name, server: FaultServer, tmp_path: Path):
+    urls = [server.url("/file/x"), server.url("/file/y")]
+    pdl.download_all(urls, tmp_path, engine=engine_name)
+    server.clear()
+    summary = pdl.download_all(urls, tmp_path, engine=engine_name, update=True)
+    assert summary.skipped_by_reason == {"not-modified": 2}
+    assert all(record.header("if-none-match") for record in server.requests)
+    assert len(server.requests) == 2
+    assert files_in(tmp_path) == expected(server, ["/file/x", "/file/y"])
+    server.clear()
+    assert pdl.download_all(urls, tmp_path, engine=engine_name).skipped_by_reason == {"done": 2}
+    assert server.requests == []
+
+
+def test_what_has_changed_is_replaced(engine_name, server: FaultServer, tmp_path: Path):
+    target = "/file/x?size=5000"
+    pdl.download_all([server.url(target)], tmp_path, engine=engine_name)
+    ask(tmp_path, "UPDATE entry SET etag = '\"old\"', last_modified = NULL")
+    (tmp_path / "x").write_bytes(b"o" * 5000)
+    summary = pdl.download_all([server.url(target)], tmp_path, engine=engine_name, update=True)
+    assert summary.done == 1
+    assert files_in(tmp_path) == expected(server, [target])
+
+
+def test_what_cannot_be_asked_for_is_compared(engine_name, server: FaultServer, tmp_path: Path):
+    targets = ["/file/same", "/file/other"]
+    urls = [server.url(target) for target in targets]
+    pdl.download_all(urls, tmp_path, engine=engine_name)
+    ask(tmp_path, "UPDATE entry SET etag = NULL, last_modified = NULL")
+    (tmp_path / "other").write_bytes(b"o" * 1000)
+    server.clear()
+    summary = pdl.download_all(urls, tmp_path, engine=engine_name, update=True)
+    assert (summary.done, summary.skipped_by_reason) == (1, {"not-modified": 1})
+    conditions = ("if-none-match", "if-modified-since")
+    assert not any(record.header(name) for record in server.requests for name in conditions)
+    assert files_in(tmp_path) == expected(server, targets)
+    assert parts_in(tmp_path) == []
+    assert ask(tmp_path, "SELECT COUNT(etag) FROM entry") == [(2,)]  # known from now on
+
+
+def test_an_update_that_fails_leaves_the_file(server: FaultServer, tmp_path: Path):
+    target = "/file/x?size=700"
+    url = server.url(target)
+    pdl.download_all([url], tmp_path)
+    server.close()
+    summary = pdl.download_all([url], tmp_path, update=True, retries=0)
+    assert summary.failed_by_kind == {"connect": 1}
+    assert (tmp_path / "x").read_bytes() == server.content(target)
+    assert pdl.download_all([url], tmp_path).skipped_by_reason == {"done": 1}
+
+
+# --digest
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "md5"])
+def test_digests_are_kept_in_the_ledger(engine_name, server: FaultServer, tmp_path: Path, algorithm: str):
+    pdl.download_all([server.url("/file/x")], tmp_path, engine=engine_name, digest=algorithm)
+    value = hashlib.new(algorithm, server.content("/file/x")).hexdigest()
+    assert ask(tmp_path, "SELECT digest, size FROM entry") == [(f"{algorithm}:{value}", 1000)]
+
+
+def test_the_ledger_knows_when_and_by_what_a_file_came(engine_name, server: FaultServer, tmp_path: Path):
+    before = time.time()
+    pdl.download_all([server.url("/file/x")], tmp_path, engine=engine_name)
+    ((queued, first_byte, ended, engine),) = ask(
+        tmp_path,
+        "SELECT queued, first_byte, ended, engine FROM entry JOIN run ON run.number = entry.fetched",
+    )
+    assert before <= queued <= first_byte <= ended <= time.time()
+    assert engine == engine_name
+
+
+def test_what_the_list_says_is_kept_without_its_secrets(server: FaultServer, tmp_path: Path):
+    secret = server.url("/file/y").replace("://", "://user:hidden@")
+    line = f"{server.url('/file/x')}\thttp://mirror.invalid/x\tsize=1000"
+    pdl.download_all([line, secret], tmp_path)
+    assert ask(tmp_path, "SELECT row, mirrors, size, withheld FROM given ORDER BY row") == [
+        (1, "http://mirror.invalid/x", 1000, None),
+        (2, None, None, 1),
+    ]
+    assert b"hidden" not in (tmp_path / ".pdl" / "ledger.sqlite3").read_bytes()
