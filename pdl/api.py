@@ -16,7 +16,7 @@ from .settings import settings_from
 from .sources import open_source
 from .summary import Summary
 
-Urls = Iterable[Any] | str | PathLike[str]
+Urls = Iterable[Any] | str | PathLike[str] | None
 """URLs, list lines or `Download`s; or a path, `-` or a URL, as on the command line."""
 
 
@@ -100,7 +100,8 @@ def iter_downloads(
     A failed URL is a `Result` with the status `failed`, not an exception.
 
     Args:
-        urls: what to fetch, endless generators included.
+        urls: what to fetch, endless generators included; None takes what the ledger knows, for `retry_failed` and
+            `update`.
         dest: the folder that receives the files.
         engine: `auto`, a name that `pdl --list-engines` shows, or an engine.
         jobs: attempts at once.
@@ -113,11 +114,12 @@ def iter_downloads(
         DestinationError: the destination cannot be used, or another run holds it.
     """
     checked = settings_from({"dest": dest, "engine": engine, "jobs": jobs, **settings})
-    source = open_source(urls)
+    source = None if urls is None else open_source(urls)
     try:
         return Downloads(Run(source, checked, _reporter(progress)))
     except BaseException:
-        source.close()
+        if source is not None:
+            source.close()
         raise
 
 

@@ -97,6 +97,8 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
 @_option("--content-disposition", is_flag=True, help="Take the names that servers send, in the layout's folders.")
 @_option("--overwrite", is_flag=True, help="Replace files that exist.")
 @_option("--update", is_flag=True, help="Ask again for what is done, and replace what has changed.")
+@_option("--retry-failed", metavar="[KINDS]", is_flag=False, flag_value="all", show_default=False,
+         help="Try what failed again, without a list: all, or kinds such as http:5xx,timeout.")  # fmt: skip
 @_option("--digest", type=click.Choice(DIGESTS), metavar="NAME",
          help="Compute a digest of every file for the ledger: sha256, sha512, sha1 or md5.")  # fmt: skip
 @_option("--failed", metavar="FILE", help="Write the failed lines there, to be fed back.")
@@ -118,7 +120,8 @@ def command(context: click.Context, /, sources: tuple[str, ...], **options: Any)
     """
     if options["list_engines"]:
         return _list_engines()
-    if not sources and not options["demo"]:
+    from_ledger = options["retry_failed"] is not None or (options["update"] and not sources)
+    if not sources and not options["demo"] and not from_ledger:
         click.echo(context.get_help())
         return 0
     face = {name: options.pop(name) for name in FACE if name in options}
@@ -127,9 +130,11 @@ def command(context: click.Context, /, sources: tuple[str, ...], **options: Any)
     if (face["json_lines"] or face["paths"]) and sys.stdout is None:
         raise click.UsageError("--json and --paths need standard output, which is closed")
     settings = Settings(**options)
+    if settings.retry_failed is not None and sources:
+        raise click.UsageError("--retry-failed takes its entries from the ledger, and no SOURCE; name one with -d")
     if not face["demo"]:
-        return _download(_open(sources), settings, face)
-    if sources:
+        return _download(_open(sources) if sources else None, settings, face)
+    if sources or from_ledger:
         raise click.UsageError("--demo has a list of its own and takes no SOURCE")
     return _demonstrate(settings, face, temporary=context.get_parameter_source("dest") is ParameterSource.DEFAULT)
 
@@ -150,7 +155,7 @@ def _open(sources: tuple[str, ...]) -> Source:
         raise click.UsageError(str(error)) from None
 
 
-def _download(source: Source, settings: Settings, face: dict[str, Any], *witnesses: Reporter) -> int:
+def _download(source: Source | None, settings: Settings, face: dict[str, Any], *witnesses: Reporter) -> int:
     from .interrupts import Interrupted, Interrupts  # noqa: PLC0415 - --help and --version need none of it
     from .progress import Tee  # noqa: PLC0415 - nor of this
     from .run import Run  # noqa: PLC0415 - nor of this
@@ -159,7 +164,8 @@ def _download(source: Source, settings: Settings, face: dict[str, Any], *witness
     try:
         run = Run(source, settings, Tee([_reporter(settings, face), *witnesses]))
     except BaseException:
-        source.close()
+        if source is not None:
+            source.close()
         raise
     if settings.insecure and not face["quiet"]:
         _say("pdl: --insecure: certificates are not checked")

@@ -26,6 +26,7 @@ from .settings import Settings
 from .storage.database import storable
 from .storage.filter import Filter
 from .storage.ledger import Known, Ledger
+from .storage.recall import Recalled
 
 _LOADED = 5000
 """Rows of earlier runs that are read at once."""
@@ -99,6 +100,20 @@ class Intake:
             self._load()
             self._batch.met.update(known.row for known in followed)
             decided += self._judge(entries[len(followed) :])
+        self._batch.write(self._ledger)
+        return decided
+
+    def recall(self, recalled: Sequence[Recalled]) -> list[Result | Admitted]:
+        """Decide on entries that come from the ledger itself, and write that down.
+
+        Raises:
+            DestinationError, OSError: as the ledger does.
+        """
+        self.read += len(recalled)
+        self._batch = _Batch(self._ledger.last + 1)
+        decided = [
+            _not_kept(each) if each.withheld else self._again(each.known, each.download) for each in recalled
+        ]
         self._batch.write(self._ledger)
         return decided
 
@@ -340,17 +355,23 @@ def _skipped(row: int, download: Download, path: str | None, reason: Reason, siz
     )
 
 
-def _failed(row: int, download: Download, path: str, message: str) -> Result:
+def _failed(row: int, download: Download, path: str, message: str, kind: Kind = Kind.NAME) -> Result:
     return Result(
         index=row,
         status="failed",
         url=download.url,
         path=path,
-        kind=Kind.NAME,
+        kind=kind,
         message=message,
         where=download.where,
         line=download.line,
     )
+
+
+def _not_kept(recalled: Recalled) -> Result:
+    """An entry that only its list can have fetched; its row stays as it is."""
+    message = "its list gave it a password or header fields, which the ledger does not keep: run that list again"
+    return _failed(recalled.known.row, recalled.download, recalled.known.path or "", message, Kind.INPUT)
 
 
 def _not_regular(row: int, download: Download, path: str, finished: int | None) -> Result:

@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from typing import TypeVar
 
 from . import engines, retry
-from .errors import DestinationError, EngineError, Kind, PdlError
+from .errors import DestinationError, EngineError, Kind, PdlError, SettingsError
 from .http.routes import Routes
 from .intake import Admitted, Intake, NameTaken
-from .model import Advanced, Entry, Event, Finished, Notice, Outcome, Partial, Progress, Result, Running, Verdict
+from .kinds import parse_kinds
+from .model import Advanced, Event, Finished, Notice, Outcome, Partial, Progress, Result, Running, Verdict
 from .naming import Naming
 from .progress import Reporter
 from .scheduler import Ended, Scheduler, Task
@@ -25,7 +27,10 @@ from .storage.destination import prepare_destination
 from .storage.failed_list import FailedList
 from .storage.ledger import Ledger
 from .storage.publish import Publisher
+from .storage.recall import Recall
 from .summary import Stop, Summary, Tally
+
+T = TypeVar("T")
 
 FEEDING = 0.01
 """Seconds of reading and skipping between two waits for the engine."""
@@ -47,7 +52,7 @@ class Run:
     """One job from its list to its summary.
 
     Args:
-        source: the list; the run closes it.
+        source: the list; the run closes it. None takes the entries from the ledger, as the settings want it.
         settings: of the job.
         reporter: hears of everything; the run closes it.
 
@@ -56,7 +61,7 @@ class Run:
         DestinationError: the destination cannot be used, or another run holds it.
     """
 
-    def __init__(self, source: Source, settings: Settings, reporter: Reporter) -> None:
+    def __init__(self, source: Source | None, settings: Settings, reporter: Reporter) -> None:
         self._source: Source | None = source
         self._settings = settings
         self._reporter = reporter
@@ -64,6 +69,12 @@ class Run:
         self._unwritten: list[Result] = []  # what the ledger has yet to be told
         self._fetched: list[tuple[Result, Outcome]] = []  # the same, of files that have come
         self._untold: list[Result] = []  # what reporter and caller have yet to be told
+        if (source is None) != (settings.retry_failed is not None) and not (source is None and settings.update):
+            raise SettingsError(
+                "retry_failed takes its entries from the ledger, and no list beside it"
+                if source is not None
+                else "without a list only what the ledger knows can be asked for: retry_failed or update"
+            )
         self._started = time.monotonic()
         self._deadline = math.inf if settings.deadline is None else self._started + settings.deadline
         self._losses: list[Exception] = []
@@ -85,9 +96,12 @@ class Run:
         self._punctual = bool(getattr(self._engine, "punctual", False))
         with ExitStack() as undo:
             undo.callback(self._engine.close)
+            if self._source is None and not os.path.exists(os.path.join(settings.dest, ".pdl", "ledger.sqlite3")):
+                raise DestinationError(f"nothing is known of earlier runs in {settings.dest!r}: it has no ledger")
             parts = prepare_destination(settings.dest)
             self._ledger = Ledger(settings.dest, engines.name_of(settings.engine))
             undo.callback(self._ledger.close)
+            self._recall = self._recalled(settings) if self._source is None else None
             self._intake = Intake(self._ledger, naming, settings, self._reserved())
             self._intake.set_check(self.check_interruption)
             self._publisher = Publisher(settings.dest, overwrite=settings.overwrite)
@@ -98,6 +112,16 @@ class Run:
         self._scheduler = Scheduler(
             settings, routes, capacity=self._engine.capacity, parts=parts, deadline=deadline
         )
+
+    def _recalled(self, settings: Settings) -> Recall:
+        if settings.retry_failed is not None:
+            return Recall(self._ledger, parse_kinds(settings.retry_failed))
+        return Recall(self._ledger, None)
+
+    @property
+    def _is_read(self) -> bool:
+        """Nothing more is to be read."""
+        return self._source is None and self._recall is None
 
     @property
     def _source_paths(self) -> tuple[str, ...]:
@@ -148,6 +172,8 @@ class Run:
     def _feed(self) -> None:
         """Read entries while there is room for them, for a short while."""
         until = time.monotonic() + FEEDING
+        if self._recall is not None:
+            self._feed_recalled(self._recall)
         while self._source is not None and not self._stopping and (room := self._scheduler.room):
             try:
                 entries = self._source.take(min(room, BATCH))
@@ -161,14 +187,26 @@ class Run:
                 self._read_whole = True
                 self._end_source()
                 break
-            self._admit(entries)
+            self._admit(self._intake.admit, entries)
             if not entries or time.monotonic() >= until:
                 break
 
-    def _admit(self, entries: list[Entry]) -> None:
+    def _feed_recalled(self, recall: Recall) -> None:
+        """The same, with entries out of the ledger."""
+        until = time.monotonic() + FEEDING
+        while not self._stopping and (room := self._scheduler.room):
+            recalled = recall.take(min(room, BATCH))
+            if not recalled:
+                self._recall, self._read_whole = None, True
+                break
+            self._admit(self._intake.recall, recalled)
+            if time.monotonic() >= until:
+                break
+
+    def _admit(self, decide: Callable[[list[T]], list[Result | Admitted]], entries: list[T]) -> None:
         admitted: list[Result | Admitted] = []
         with self._until_full():
-            admitted = self._intake.admit(entries)
+            admitted = decide(entries)
         for each in admitted:
             if isinstance(each, Result):
                 self._count(each)  # the ledger knows of it
@@ -178,7 +216,7 @@ class Run:
     def _end_source(self) -> None:
         if self._source is not None:
             self._source.close()
-            self._source = None
+        self._source = self._recall = None
 
     def _start(self) -> None:
         """Fill the engine's free slots."""
@@ -217,7 +255,7 @@ class Run:
     def _patience(self) -> float:
         """Seconds until something other than an event may want the loop."""
         now = time.monotonic()
-        longest = WAITING if self._source is not None and self._scheduler.room else 2.5 * WAITING
+        longest = WAITING if not self._is_read and self._scheduler.room else 2.5 * WAITING
         return max(0.0, min(longest, self._scheduler.wake_up() - now, self._deadline - now))
 
     # -- events
@@ -252,7 +290,7 @@ class Run:
 
     def _give_up(self) -> None:
         """End what waits for hosts that want to be left alone for longer than anybody waits."""
-        if self._scheduler.active or (self._source is not None and self._scheduler.room):
+        if self._scheduler.active or (not self._is_read and self._scheduler.room):
             return
         for ended in self._scheduler.give_up_parked(time.monotonic()):
             self._end(ended)
@@ -455,7 +493,7 @@ class Run:
 
     @property
     def _is_complete(self) -> bool:
-        return self._source is None and self._scheduler.total == 0
+        return self._is_read and self._scheduler.total == 0
 
     def close(self) -> None:
         """Stop, keep part files, and write down everything that is known; again does nothing."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from ._version import __version__
 from .errors import SettingsError
+from .kinds import parse_kinds
 from .model import Headers
 
 Layout = Literal["flat", "tree", "hash"]
@@ -52,6 +53,7 @@ class Settings:
         content_disposition: take names from the servers, where the list and `output` give none.
         overwrite: replace files that exist.
         update: ask again for what is done, and replace what has changed.
+        retry_failed: kinds of failures to try again, taken from the ledger instead of a list; `all` takes all.
         digest: algorithm of the digest that is computed of every file and kept in the ledger.
         failed: file that receives the failed lines, to be fed back.
     """
@@ -82,6 +84,7 @@ class Settings:
     content_disposition: bool = False
     overwrite: bool = False
     update: bool = False
+    retry_failed: str | None = None
     digest: str | None = None
     failed: str | None = None
 
@@ -96,6 +99,8 @@ class Settings:
                 raise SettingsError(f"{name} is True or False, not {getattr(self, name)!r}")
         if self.layout not in get_args(Layout):
             raise SettingsError(f"layout is one of {', '.join(get_args(Layout))}, not {self.layout!r}")
+        if self.retry_failed is not None:
+            parse_kinds(str(self.retry_failed))
         if self.digest is not None and self.digest not in DIGESTS:
             raise SettingsError(f"digest is one of {', '.join(DIGESTS)}, not {self.digest!r}")
         agent = self.user_agent

@@ -20,6 +20,7 @@ FLOORS = (
     # the ground: values and checks
     {"_version", "errors"},
     {"model"},
+    {"kinds"},
     {"settings", "url"},
     # each knows nothing of the others
     {"naming", "progress", "resolver", "retry", "sources", "storage"},

@@ -292,6 +292,11 @@ class Ledger:
         rows = self._execute(_OWNERS, (after, limit))
         return [(row, hash_ & _MASK, path) for row, hash_, path in rows]
 
+    def select(self, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """What a query finds."""
+        self._begin()
+        return self._execute(statement, values).fetchall()
+
     def failures(self) -> Failures:
         """This run's failed entries, as far as they are committed."""
         return Failures(self.path, self.run)

@@ -280,3 +280,98 @@ def test_what_the_list_says_is_kept_without_its_secrets(server: FaultServer, tmp
         (2, None, None, 1),
     ]
     assert b"hidden" not in (tmp_path / ".pdl" / "ledger.sqlite3").read_bytes()
+
+
+# --retry-failed
+
+
+def test_what_failed_is_tried_again_without_its_list(engine_name, server: FaultServer, tmp_path: Path):
+    bad = [server.url(f"/file/{n}?fail=1") for n in range(3)]
+    given = f"{server.url('/status/404/mirrored')}\t{server.url('/file/m?fail=1')}\tname=n.bin\tsize=1000"
+    summary = pdl.download_all([server.url("/file/good"), *bad, given], tmp_path, engine=engine_name, retries=0)
+    assert (summary.done, summary.failed) == (1, 4)
+    before = len(server.requests)
+    results = {}
+    with pdl.iter_downloads(None, tmp_path, engine=engine_name, retries=0, retry_failed="all") as downloads:
+        results = {result.path: result for result in downloads}
+    assert {path: result.status for path, result in results.items()} == {
+        "0": "done", "1": "done", "2": "done", "n.bin": "done",
+    }  # fmt: skip
+    assert downloads.summary.read == 4
+    assert files_in(tmp_path)["n.bin"] == server.content("/file/m?fail=1")
+    assert {record.path for record in server.requests[before:]} == {
+        "/file/0", "/file/1", "/file/2", "/status/404/mirrored", "/file/m",
+    }  # fmt: skip
+    assert pdl.download_all(None, tmp_path, retry_failed="all").read == 0
+
+
+@pytest.mark.parametrize(
+    ("kinds", "tried"),
+    [
+        ("all", {"a", "b", "c", "d"}),
+        ("http", {"a", "b"}),
+        ("http:5xx", {"a"}),
+        ("http:404,connect", {"b", "d"}),
+        ("empty", {"c"}),
+        ("dns, timeout", set()),
+    ],
+)
+def test_some_kinds_of_failures_are_tried_again(
+    server: FaultServer, refused_url: str, tmp_path: Path, kinds: str, tried: set[str]
+):
+    lines = [
+        f"{server.url('/status/500')}\tname=a",
+        f"{server.url('/status/404')}\tname=b",
+        f"{server.url('/status/204')}\tname=c",
+        f"{refused_url}\tname=d",
+        "not a URL",
+    ]
+    assert pdl.download_all(lines, tmp_path, retries=0).failed == 5
+    with pdl.iter_downloads(None, tmp_path, retries=0, retry_failed=kinds) as downloads:
+        assert {result.path for result in downloads} == tried
+    summary = downloads.summary
+    assert summary.done + summary.skipped + summary.failed + summary.left == summary.read == len(tried)
+
+
+def test_what_had_a_secret_is_tried_with_its_list_only(server: FaultServer, tmp_path: Path):
+    url = server.url("/status/500").replace("://", "://user:hidden@")
+    pdl.download_all([url], tmp_path, retries=0)
+    server.clear()
+    for _ in range(2):
+        with pdl.iter_downloads(None, tmp_path, retries=0, retry_failed="all") as downloads:
+            (result,) = downloads
+        assert (result.status, result.kind) == ("failed", "input")
+        assert "run that list again" in result.message
+        assert "hidden" not in repr(result)
+    assert server.requests == []
+
+
+def test_an_unknown_kind_is_refused_and_not_taken_for_a_list(tmp_path: Path):
+    run = run_pdl("--retry-failed", "urls.txt", "-d", tmp_path)
+    assert run.returncode == 2
+    assert "there is no kind of failure 'urls.txt'" in run.stderr
+    run = run_pdl("--retry-failed=http:9xx", "-d", tmp_path)
+    assert run.returncode == 2
+    run = run_pdl("--retry-failed=all", "http://h/x", "-d", tmp_path)
+    assert run.returncode == 2
+    assert "no SOURCE" in run.stderr
+    with pytest.raises(pdl.SettingsError, match="no list"):
+        pdl.download_all(["http://h/x"], tmp_path, retry_failed="all")
+    with pytest.raises(pdl.SettingsError, match="without a list"):
+        pdl.download_all(None, tmp_path)
+
+
+def test_where_nothing_is_known_there_is_nothing_to_retry(tmp_path: Path):
+    run = run_pdl("--retry-failed", "-d", tmp_path)
+    assert (run.returncode, list(tmp_path.iterdir())) == (1, [])
+    assert "has no ledger" in run.stderr
+
+
+def test_all_that_is_done_is_asked_for_again_without_a_list(server: FaultServer, tmp_path: Path):
+    targets = [f"/file/{n}" for n in range(3)]
+    pdl.download_all([server.url(target) for target in targets], tmp_path)
+    os.unlink(tmp_path / "1")
+    server.clear()
+    summary = pdl.download_all(None, tmp_path, update=True)
+    assert (summary.done, summary.skipped_by_reason) == (1, {"not-modified": 2})
+    assert files_in(tmp_path) == expected(server, targets)

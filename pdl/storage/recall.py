@@ -1,0 +1,90 @@
+"""Entries as they come out of the ledger again, for a run that needs no list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from pdl.kinds import Failures
+from pdl.model import Digest, Download
+
+from .ledger import Known, Ledger
+
+_SELECT = """SELECT entry.row, url, name, path, run, status, reason, entry.size, stood, place, mirrors, given.size,
+    given.digest, withheld FROM entry LEFT JOIN given ON given.row = entry.row
+    WHERE entry.row > ? AND path IS NOT NULL AND reason IS NOT 'duplicate'"""
+
+
+class Recalled(NamedTuple):
+    """An entry of earlier runs.
+
+    Args:
+        known: what the ledger knows of it.
+        download: made from that.
+        withheld: it had secrets, which the ledger does not keep; only its list can have it fetched.
+    """
+
+    known: Known
+    download: Download
+    withheld: bool
+
+
+class Recall:
+    """Reads downloads out of a ledger, in the order of the rows, while a run writes there.
+
+    Args:
+        ledger: of the destination.
+        failures: those to read; None reads every download, whatever became of it.
+    """
+
+    def __init__(self, ledger: Ledger, failures: Sequence[Failures] | None) -> None:
+        self._ledger = ledger
+        self._last = 0
+        self._condition, self._values = _condition(failures)
+
+    def take(self, limit: int) -> list[Recalled]:
+        """The next ones; none at the end."""
+        statement = f"{_SELECT} {self._condition} ORDER BY entry.row LIMIT ?"
+        found = [_recalled(row) for row in self._ledger.select(statement, (self._last, *self._values, limit))]
+        if found:
+            self._last = found[-1].known.row
+        return found
+
+
+def _condition(failures: Sequence[Failures] | None) -> tuple[str, list[Any]]:
+    if failures is None:
+        return "", []
+    if not failures:
+        return "AND status = 'failed'", []
+    one = "(kind = ? AND COALESCE(http_status, 0) BETWEEN ? AND ?)"
+    values: list[Any] = []
+    for each in failures:
+        values += [each.kind.value, each.least, each.most]
+    return f"AND status = 'failed' AND ({' OR '.join([one] * len(failures))})", values
+
+
+def _recalled(row: tuple[Any, ...]) -> Recalled:
+    known, (place, mirrors, size, digest, withheld) = Known._make(row[:9]), row[9:]
+    download = Download(
+        known.url,
+        mirrors=tuple(mirrors.split("\n")) if mirrors else (),
+        name=known.name,
+        digest=Digest(*digest.split(":")) if digest else None,
+        size=size,
+        line="\t".join(_fields(known, mirrors, size, digest)),
+        where=place or "",
+    )
+    return Recalled(known, download, bool(withheld))
+
+
+def _fields(known: Known, mirrors: str | None, size: int | None, digest: str | None) -> Iterator[str]:
+    """The line that says the same, for a list of failures."""
+    yield known.url
+    if mirrors:
+        yield from mirrors.split("\n")
+    if known.name is not None:
+        yield f"name={known.name}"
+    if digest:
+        yield digest.replace(":", "=")
+    if size is not None:
+        yield f"size={size}"
