@@ -86,6 +86,7 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
 @_option("--proxy", metavar="URL", help="Proxy for everything; '' for none.  [default: from the environment]")
 @_option("--cacert", metavar="PATH", help="CA certificates to trust.  [default: from the environment, or certifi]")
 @_option("--insecure", is_flag=True, help="Accept any certificate.")
+@_option("--block-private", is_flag=True, help="Connect to public addresses only, also behind redirects.")
 @_option(
     "--layout", type=click.Choice(get_args(Layout)), help="One folder, folders as in the URL, or fan-out folders."
 )

@@ -107,6 +107,14 @@ def _shown(value: Any, *secrets: str) -> str:
     return f"{type(value).__name__}({', '.join(pairs)})"
 
 
+class Reach(Enum):
+    """Which addresses an attempt may connect to."""
+
+    ANY = "any"
+    NOT_LINK_LOCAL = "not-link-local"  # a redirect led here from another host; metadata services stay out of reach
+    PUBLIC = "public"
+
+
 class Attempt(NamedTuple):
     """One request for one URL: all that an engine needs to carry it, in any process.
 
@@ -122,7 +130,7 @@ class Attempt(NamedTuple):
         digest: what the file must hash to.
         size: bytes that the file must have.
         time_limit: seconds until the attempt is given up, however it goes.
-        refuse_link_local: a redirect led here from another host; metadata services must stay out of reach.
+        reach: which addresses of the URL's host may be connected to; through a proxy that is the proxy's affair.
     """
 
     id: int
@@ -136,7 +144,7 @@ class Attempt(NamedTuple):
     digest: Digest | None = None
     size: int | None = None
     time_limit: float | None = None
-    refuse_link_local: bool = False
+    reach: Reach = Reach.ANY
 
     def __repr__(self) -> str:
         return _shown(self, "headers", "credentials", "proxy")
@@ -170,7 +178,8 @@ class Outcome(NamedTuple):
         ranges_ignored: the server answered a valid range request with the whole file.
         opened: the part on disk was opened, so what an earlier attempt left in it holds no more.
         retries: further tries that the failure is worth, where that is fewer than its kind is granted.
-        errno: of a `disk` failure.
+        errno: what the system said, of a `disk` failure or where it has no more files to open.
+        proxy_failed: it was the proxy's own failure, so that other URLs would fare no better.
         digest: what the part hashes to, if that was computed.
     """
 
@@ -189,6 +198,7 @@ class Outcome(NamedTuple):
     retries: int | None = None
     errno: int | None = None
     digest: Digest | None = None
+    proxy_failed: bool = False
 
     def __repr__(self) -> str:
         return _shown(self, "location_credentials")

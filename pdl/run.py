@@ -243,11 +243,19 @@ class Run:
             self._end(ended)
 
     def _give_up(self) -> None:
-        """End what waits for hosts that want to be left alone for longer than anybody waits."""
+        """End what can go nowhere, or waits for hosts that want to be left alone for longer than anybody waits."""
+        for ended in self._scheduler.give_up_lost(time.monotonic()):
+            self._end(ended)
+        self._pass_on_notices()
         if self._scheduler.active or (self._source is not None and self._scheduler.room):
             return
         for ended in self._scheduler.give_up_parked(time.monotonic()):
             self._end(ended)
+
+    def _pass_on_notices(self) -> None:
+        for notice in self._scheduler.notices:
+            self._reporter.on(notice)
+        self._scheduler.notices.clear()
 
     def _end(self, ended: Ended) -> None:
         result = self._result(ended)

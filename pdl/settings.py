@@ -43,6 +43,7 @@ class Settings:
         proxy: URL of the proxy for everything; None takes it from the environment, "" goes directly.
         cacert: file or folder of CA certificates; None takes it from the environment or certifi.
         insecure: accept any certificate.
+        block_private: connect to public addresses only.
         layout: `flat` (one folder), `tree` (host/path as in the URL), `hash` (fan-out folders).
         output: a template for the path, instead of a layout.
         overwrite: replace files that exist.
@@ -68,6 +69,7 @@ class Settings:
     proxy: str | None = field(default=None, repr=False)
     cacert: str | None = None
     insecure: bool = False
+    block_private: bool = False
     layout: Layout = "flat"
     output: str | None = None
     overwrite: bool = False
@@ -78,7 +80,7 @@ class Settings:
             object.__setattr__(self, name, _checked_path(name, getattr(self, name)))
         object.__setattr__(self, "headers", _checked_headers(self.headers))
         self._check_numbers()
-        for name in ("http3", "insecure", "overwrite"):
+        for name in ("http3", "insecure", "block_private", "overwrite"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is True or False, not {getattr(self, name)!r}")
         if self.layout not in get_args(Layout):

@@ -20,9 +20,9 @@ FLOORS = (
     # the ground: values and checks
     {"_version", "errors"},
     {"model"},
-    {"settings", "url"},
+    {"descriptors", "settings", "url"},
     # each knows nothing of the others
-    {"naming", "progress", "resolver", "retry", "sources", "storage"},
+    {"naming", "networks", "proxies", "progress", "resolver", "retry", "sources", "storage"},
     # decisions
     {"paths", "http"},
     {"intake", "scheduler"},

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pdl import retry
 from pdl.errors import Kind
 from pdl.http.routes import Routes
-from pdl.model import Attempt, Download, Outcome, Partial, Verdict
+from pdl.model import Attempt, Download, Outcome, Partial, Reach, Verdict
 from pdl.scheduler import FARTHEST, NEAR, Ended, Scheduler, Task
 from pdl.settings import Settings
 from pdl.url import split
@@ -709,12 +709,12 @@ def test_the_addresses_of_metadata_services_are_refused_behind_redirects_to_anot
     world = World()
     world.add("http://h/")
     attempt = world.start()
-    assert not attempt.refuse_link_local
+    assert attempt.reach is Reach.ANY
     world.end(attempt, redirect("https://h:81/next"))
     attempt = world.start()
-    assert not attempt.refuse_link_local
+    assert attempt.reach is Reach.ANY
     world.end(attempt, redirect("http://rebound.example/"))
-    assert world.start().refuse_link_local
+    assert world.start().reach is Reach.NOT_LINK_LOCAL
 
 
 @pytest.mark.parametrize("proxy", ["", "http://proxy:1"])

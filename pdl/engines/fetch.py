@@ -12,7 +12,7 @@ from urllib3.exceptions import HTTPError
 
 from pdl.errors import Kind
 from pdl.http.clock import TransferClock
-from pdl.http.fault import TransferError
+from pdl.http.fault import NoConnectionError, TransferError, unreachable_proxy
 from pdl.http.head import ResponseHead, response_head
 from pdl.http.transfer import Transfer
 from pdl.model import Advanced, Attempt, Event, Finished, Responded
@@ -83,7 +83,7 @@ class Driver:
         attempt = transfer.attempt
         raw: Any = None
         try:
-            ride = Ride(leash, self._resolver, self._sockets, attempt.refuse_link_local)
+            ride = Ride(leash, self._resolver, self._sockets, attempt.reach)
             leash.check()
             if self._stepwise:
                 yield from self._resolve(attempt, leash)
@@ -93,6 +93,8 @@ class Driver:
                 yield from self._body(transfer, raw)
         except TransferError as fault:
             transfer.on_error(fault)
+            if fault.errno is not None:
+                self._adapter.shed()
         except requests.RequestException as error:
             transfer.on_error(_named(error))
         except HTTPError as error:
@@ -105,7 +107,10 @@ class Driver:
         """Wait for the name's addresses, so that the connection finds them at hand."""
         lookup = self._resolver.lookup(urlsplit(attempt.proxy or attempt.url).hostname or "")
         while not lookup.wait(NAP):
-            leash.check()
+            try:
+                leash.check()
+            except NoConnectionError as error:
+                raise unreachable_proxy(error) if attempt.proxy else error from None
             yield
 
     def _body(self, transfer: Transfer, raw: Any) -> Iterator[Event | None]:
