@@ -14,6 +14,7 @@ from . import engines
 from .errors import DestinationError, EngineError, Kind, PdlError
 from .http.routes import Routes
 from .intake import Admitted, Intake
+from .logins import logins
 from .model import Advanced, Entry, Event, Finished, Notice, Outcome, Progress, Result, Running, Verdict
 from .naming import Naming
 from .progress import Reporter
@@ -76,6 +77,7 @@ class Run:
 
     def _set_up(self, settings: Settings) -> None:
         naming, routes = Naming(settings.layout, settings.output), Routes(settings)
+        known = logins(settings.netrc)
         self._engine = engines.create(
             settings.engine, settings, lambda passed_over: self._reporter.on(Notice(passed_over, verbosity=1))
         )
@@ -96,7 +98,7 @@ class Run:
             undo.pop_all()
         deadline = None if math.isinf(self._deadline) else self._deadline
         self._scheduler = Scheduler(
-            settings, routes, capacity=self._engine.capacity, parts=parts, deadline=deadline
+            settings, routes, capacity=self._engine.capacity, parts=parts, deadline=deadline, logins=known
         )
 
     @property

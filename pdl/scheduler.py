@@ -19,6 +19,7 @@ from . import url as urls
 from .descriptors import SHORTAGES, advice
 from .errors import Kind
 from .http.routes import Routes
+from .logins import Logins
 from .model import Attempt, Download, Notice, Outcome, Partial, Reach, Verdict
 from .networks import is_link_local, is_private
 from .proxies import Proxy, shows_that_it_works
@@ -117,10 +118,18 @@ class Scheduler:
         capacity: attempts that the engine carries at once.
         parts: folder of the part files.
         deadline: the time at which the whole job ends, or None.
+        logins: credentials by host, for what the list gives none for.
     """
 
     def __init__(
-        self, settings: Settings, routes: Routes, *, capacity: int, parts: str, deadline: float | None = None
+        self,
+        settings: Settings,
+        routes: Routes,
+        *,
+        capacity: int,
+        parts: str,
+        deadline: float | None = None,
+        logins: Logins | None = None,
     ) -> None:
         self._settings = settings
         self._routes = routes
@@ -130,6 +139,7 @@ class Scheduler:
         self.parts = parts
         self._beginning = os.path.join(parts, "")
         self._deadline = deadline
+        self._logins = logins
         self._hosts: dict[str, _Host] = {}
         self._ready: deque[_Host] = deque()
         self._later: list[tuple[float, int, Any]] = []  # (time, tie-breaker, Task or _Host)
@@ -224,7 +234,7 @@ class Scheduler:
             url=task.url,
             part=self.part(task.row),
             headers=self._headers(task) if task.headers_allowed else (),
-            credentials=task.credentials,
+            credentials=task.credentials if self._logins is None else self._credentials(task, self._logins),
             proxy=proxy,
             partial=task.partial if task.partial is not None and task.partial.url == task.url else None,
             digest=task.download.digest,
@@ -234,6 +244,11 @@ class Scheduler:
         )
         self._active[attempt.id] = task
         return attempt
+
+    def _credentials(self, task: Task, logins: Logins) -> str | None:
+        """Those that the list gives; else those of the host, as long as what the user gave may go there."""
+        given = task.credentials
+        return logins.of(_host(task.url)) if given is None and task.headers_allowed else given
 
     def _reach(self, task: Task) -> Reach:
         if self._block_private:

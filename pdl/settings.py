@@ -38,6 +38,7 @@ class Settings:
         max_redirects: hops for one try.
         deadline: seconds for the whole job.
         headers: sent to the origins that the list names, never to another.
+        netrc: True takes credentials by host from `NETRC` or `~/.netrc`, a path from there.
         user_agent: what pdl calls itself.
         http3: speak HTTP/3 with servers that offer it; the engine `curl` only.
         proxy: URL of the proxy for everything; None takes it from the environment, "" goes directly.
@@ -64,6 +65,7 @@ class Settings:
     max_redirects: int = 20
     deadline: float | None = None
     headers: Headers = field(default=(), repr=False)  # may hold secrets, as a proxy's URL may
+    netrc: bool | str = False
     user_agent: str = f"pdl/{__version__}"
     http3: bool = False
     proxy: str | None = field(default=None, repr=False)
@@ -79,6 +81,8 @@ class Settings:
         for name in ("dest", "cacert", "failed", "output"):
             object.__setattr__(self, name, _checked_path(name, getattr(self, name)))
         object.__setattr__(self, "headers", _checked_headers(self.headers))
+        if not isinstance(self.netrc, bool):
+            object.__setattr__(self, "netrc", _checked_path("netrc", self.netrc))
         self._check_numbers()
         for name in ("http3", "insecure", "block_private", "overwrite"):
             if not isinstance(getattr(self, name), bool):

@@ -22,7 +22,7 @@ FLOORS = (
     {"model"},
     {"descriptors", "settings", "url"},
     # each knows nothing of the others
-    {"naming", "networks", "proxies", "progress", "resolver", "retry", "sources", "storage"},
+    {"logins", "naming", "networks", "proxies", "progress", "resolver", "retry", "sources", "storage"},
     # decisions
     {"paths", "http"},
     {"intake", "scheduler"},
