@@ -33,5 +33,5 @@ def advice(number: int | None) -> str:
     if number == errno.ENFILE:
         return "the whole machine has too many open files"
     limit = open_files()
-    at = "" if limit is None else f" is {limit} and"
-    return f"the limit of open files{at} is reached; ulimit -n raises it, a smaller --jobs needs fewer"
+    all_of = "all" if limit is None else f"all {limit}"
+    return f"{all_of} files that this program may have open are open; ulimit -n raises the limit"

@@ -33,6 +33,9 @@ FARTHEST = 16_384
 RELIEF = 1.0
 """Seconds after a lack of file descriptors, until a little more is carried at once again."""
 
+SHORTAGES_WAITED_FOR = 5
+"""Lacks of descriptors in a row, with nothing under way that could give any back, until they are failures."""
+
 _DEATHS = 2  # of a worker on the same URL, after which it is the URL that is blamed
 
 
@@ -147,6 +150,7 @@ class Scheduler:
         self._ids = itertools.count(1)
         self._active: dict[int, Task] = {}
         self._relief = math.inf  # when more than `_capacity` may be carried again, if that was lowered
+        self._shortages = 0  # in a row
         self._proxies: dict[str, Proxy[Task]] = {}  # those that have failed, and not worked since
         self._block_private = settings.block_private
         self._lost: list[tuple[Task, Outcome]] = []  # cannot go where they were to go
@@ -286,6 +290,8 @@ class Scheduler:
             self._never_resume(host.name)
         if host.name in self._no_resume:
             task.partial = None
+        if self._shortages and outcome.errno not in SHORTAGES:
+            self._shortages = 0
         proxy = self._routes.proxy(task.url) if self._routes.has_proxies else None
         ended = self._decide(task, outcome, host, now)
         if proxy is not None:
@@ -347,7 +353,7 @@ class Scheduler:
             if self._lower_capacity(now):
                 self._uncharged(task)
                 return None
-            outcome = outcome._replace(message=f"{outcome.message}: {advice(outcome.errno)}")
+            outcome = outcome._replace(message=f"{outcome.message}: {advice(outcome.errno)}", retries=0)
         if host is not None and outcome.retry_after is not None:
             self._pause(host, outcome, now)
         further = retry.further_tries(outcome)
@@ -548,10 +554,15 @@ class Scheduler:
         return url is not None and self._proxies.get(url) is proxy
 
     def _lower_capacity(self, now: float) -> bool:
-        """The system has no more descriptors: carry no more at once than now; False if that is nothing at all."""
-        self._capacity = max(1, len(self._active))
-        self._relief = now + RELIEF
-        return bool(self._active)
+        """No more descriptors: carry no more at once than now, for a while; False if that has been in vain."""
+        self._capacity, self._relief = len(self._active), now + RELIEF
+        if self._active:
+            return True
+        self._shortages += 1
+        if self._shortages <= SHORTAGES_WAITED_FOR:
+            return True
+        self._capacity = 1  # the next may as well fail at once
+        return False
 
     def _relieve(self, now: float) -> None:
         """Carry a little more at once again."""

@@ -154,7 +154,7 @@ def test_what_tells_nothing_of_a_proxy_neither_saves_nor_dooms_it(outcome: Outco
     for each in (REFUSED,) * (SUSPECTED - 1) + (outcome,):
         world.end(world.start(), each)
     assert world.lost() == []
-    world.end(world.start(), REFUSED)
+    world.end(world.next_try(), REFUSED)
     assert world.lost() != []
     assert not shows_that_it_works(outcome)
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
+from pdl.descriptors import SHORTAGES
 from pdl.errors import Kind
 from pdl.http.clock import TransferClock
 from pdl.http.fault import NoConnectionError, TransferError, unreachable_proxy
@@ -93,13 +94,13 @@ class Driver:
                 yield from self._body(transfer, raw)
         except TransferError as fault:
             transfer.on_error(fault)
-            if fault.errno is not None:
-                self._adapter.shed()
         except requests.RequestException as error:
             transfer.on_error(_named(error))
         except HTTPError as error:
             transfer.on_error(TransferError(Kind.RESET, f"the connection broke: {error}"))
         finally:
+            if transfer.outcome is not None and transfer.outcome.errno in SHORTAGES:
+                self._adapter.shed()
             if raw is not None:
                 _let_go(raw, leash, drain=transfer.outcome is not None and not transfer.outcome.opened)
 
