@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from typing import NamedTuple
 
 import pycurl
@@ -70,6 +71,10 @@ _KINDS = {
 }
 
 
+_ENDS_EARLY = re.compile(r"invalid frame: FRAME\[DATA, .*\beos=1\b")
+"""libcurl's words for the last piece of a body that is shorter than its Content-Length (RFC 9113 section 8.1.1)."""
+
+
 def fault(failure: Failure) -> TransferError:
     """The fault that a transfer died of."""
     if failure.proxied and failure.secure and not failure.answered:
@@ -99,6 +104,8 @@ def _direct(failure: Failure) -> TransferError:
         return TransferError(kind, f"cannot connect: {words}", errno=short)
     if kind is Kind.RESET:
         return _broken(failure)
+    if failure.code == pycurl.E_PARTIAL_FILE and not failure.message:
+        return TransferError(kind, "the connection ended within the body")
     return TransferError(kind, _words(failure))
 
 
@@ -118,6 +125,10 @@ def _broken(failure: Failure) -> TransferError:
         return TransferError(Kind.PROTOCOL, f"the response head is out of bounds: {_words(failure)}")
     if failure.answered and failure.secure and failure.code == pycurl.E_RECV_ERROR and not failure.errno:
         return TransferError(Kind.TRUNCATED, "the TLS connection was cut without its closing alert")
+    if failure.code == _HTTP2_STREAM and _ENDS_EARLY.search(failure.message):
+        return TransferError(
+            Kind.TRUNCATED, "the server ended the HTTP/2 stream before the length that it had told"
+        )
     if failure.code == pycurl.E_GOT_NOTHING:
         return TransferError(Kind.RESET, "the server closed the connection without a reply")
     return TransferError(Kind.RESET, f"the connection broke: {_words(failure)}")
