@@ -100,7 +100,7 @@ def cancelled(sock: ssl.SSLSocket, stream: int) -> None:
 def closing_alert(sock: ssl.SSLSocket, stream: int) -> None:
     with suppress(OSError):
         sock.unwrap()
-    sock.close()
+    sock.shutdown(socket.SHUT_WR)  # what still comes is read, or the system would reset the connection over it
 
 
 def no_closing_alert(sock: ssl.SSLSocket, stream: int) -> None:

@@ -123,7 +123,8 @@ def _broken(failure: Failure) -> TransferError:
     """The connection ended; in a body over TLS, and without a word of the system, its closing alert is missing."""
     if "oo large" in failure.message:
         return TransferError(Kind.PROTOCOL, f"the response head is out of bounds: {_words(failure)}")
-    if failure.answered and failure.secure and failure.code == pycurl.E_RECV_ERROR and not failure.errno:
+    silent = failure.code == pycurl.E_RECV_ERROR and not failure.errno
+    if failure.answered and failure.secure and (silent or "unexpected eof" in failure.message):
         return TransferError(Kind.TRUNCATED, "the TLS connection was cut without its closing alert")
     if failure.code == _HTTP2_STREAM and _ENDS_EARLY.search(failure.message):
         return TransferError(
