@@ -84,11 +84,13 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
 @_option("--deadline", type=float, metavar="S", help="Limit for the whole job.")
 @_option("-H", "--header", multiple=True, callback=_headers, metavar="'NAME: VALUE'", field="headers",
          help="Header field for the hosts that the list names, never for others; may be repeated.")  # fmt: skip
+@_option("--netrc", is_flag=True, help="Take credentials of hosts from $NETRC or ~/.netrc.")
 @_option("-U", "--user-agent", metavar="TEXT", help="What pdl calls itself.")
 @_option("--http3", is_flag=True, help="Speak HTTP/3 where a server does; with the engine curl only.")
 @_option("--proxy", metavar="URL", help="Proxy for everything; '' for none.  [default: from the environment]")
 @_option("--cacert", metavar="PATH", help="CA certificates to trust.  [default: from the environment, or certifi]")
 @_option("--insecure", is_flag=True, help="Accept any certificate.")
+@_option("--block-private", is_flag=True, help="Connect to public addresses only, also behind redirects.")
 @_option(
     "--layout", type=click.Choice(get_args(Layout)), help="One folder, folders as in the URL, or fan-out folders."
 )

@@ -109,6 +109,14 @@ def _shown(value: Any, *secrets: str) -> str:
     return f"{type(value).__name__}({', '.join(pairs)})"
 
 
+class Reach(Enum):
+    """Which addresses an attempt may connect to."""
+
+    ANY = "any"
+    NOT_LINK_LOCAL = "not-link-local"  # a redirect led here from another host; metadata services stay out of reach
+    PUBLIC = "public"
+
+
 class Attempt(NamedTuple):
     """One request for one URL: all that an engine needs to carry it, in any process.
 
@@ -124,7 +132,7 @@ class Attempt(NamedTuple):
         digest: what the file must hash to.
         size: bytes that the file must have.
         time_limit: seconds until the attempt is given up, however it goes.
-        refuse_link_local: a redirect led here from another host; metadata services must stay out of reach.
+        reach: which addresses of the URL's host may be connected to; through a proxy that is the proxy's affair.
         algorithm: of the digest to compute, where `digest` names none.
         unless: the version that is there already and need not be sent again.
     """
@@ -140,7 +148,7 @@ class Attempt(NamedTuple):
     digest: Digest | None = None
     size: int | None = None
     time_limit: float | None = None
-    refuse_link_local: bool = False
+    reach: Reach = Reach.ANY
     algorithm: str | None = None
     unless: Validator | None = None
 
@@ -176,7 +184,8 @@ class Outcome(NamedTuple):
         ranges_ignored: the server answered a valid range request with the whole file.
         opened: the part on disk was opened, so what an earlier attempt left in it holds no more.
         retries: further tries that the failure is worth, where that is fewer than its kind is granted.
-        errno: of a `disk` failure.
+        errno: what the system said, of a `disk` failure or where it has no more files to open.
+        proxy_failed: it was the proxy's own failure, so that other URLs would fare no better.
         digest: what the part hashes to, if that was computed.
         first_byte: when the head came of the response that brought the file, in seconds since 1970.
         etag: that it came with.
@@ -203,6 +212,7 @@ class Outcome(NamedTuple):
     etag: str | None = None
     last_modified: str | None = None
     name: str | None = None
+    proxy_failed: bool = False
 
     def __repr__(self) -> str:
         return _shown(self, "location_credentials")

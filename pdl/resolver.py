@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+from .descriptors import SHORTAGES, shortage
+
 WORKERS = 16
 """Look-ups at once. A thread that hangs longer than `STUCK` seconds no longer counts, up to `MOST_WORKERS`."""
 MOST_WORKERS = 128
@@ -39,33 +41,20 @@ class Address(NamedTuple):
         return (self.ip, port)
 
 
-def is_link_local(host: str) -> bool:
-    """Whether a host is the literal of an address that belongs to the machine's own link, however it is written.
-
-    Metadata services of clouds live there (169.254.0.0/16, fe80::/10).
-    """
-    host = host.rstrip(".")
-    try:
-        # a proxy or the system may take 2852039166, 0xa9fea9fe and 169.254.43518 for addresses as well
-        address = ipaddress.ip_address(host if ":" in host else socket.inet_aton(host))
-    except (ValueError, OSError):
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_link_local)
-
-
 class ResolveError(Exception):
     """A name has no address.
 
     Args:
         message: a sentence with the name in it.
         transient: asking again later may help.
+        errno: what the system said, if it has no more files to open.
     """
 
-    def __init__(self, message: str, *, transient: bool) -> None:
-        super().__init__(message, transient)
+    def __init__(self, message: str, *, transient: bool, errno: int | None = None) -> None:
+        super().__init__(message, transient, errno)
         self.message = message
         self.transient = transient
+        self.errno = errno
 
     def __str__(self) -> str:
         return self.message
@@ -226,10 +215,15 @@ def _resolve(host: str) -> tuple[tuple[Address, ...], ResolveError | None]:
     try:
         found = socket.getaddrinfo(host, None, 0, socket.SOCK_STREAM)
     except socket.gaierror as error:
-        unknown = error.errno in _UNKNOWN
-        return (), ResolveError(f"cannot resolve {host}: {error.strerror}", transient=not unknown)
-    except (OSError, UnicodeError) as error:
-        return (), ResolveError(f"cannot resolve {host}: {error}", transient=isinstance(error, OSError))
+        unknown, short = error.errno in _UNKNOWN, shortage()  # which the system may tell as anything
+        return (), ResolveError(
+            f"cannot resolve {host}: {error.strerror}", transient=not unknown or short is not None, errno=short
+        )
+    except OSError as error:
+        short = error.errno if error.errno in SHORTAGES else None
+        return (), ResolveError(f"cannot resolve {host}: {error}", transient=True, errno=short)
+    except UnicodeError as error:
+        return (), ResolveError(f"cannot resolve {host}: {error}", transient=False)
     seen: dict[Address, None] = {}
     for family, _, _, _, sockaddr in found:
         if family in (socket.AF_INET, socket.AF_INET6):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import random
 
+from .descriptors import SHORTAGES
 from .errors import Kind
 from .model import Outcome
 
@@ -42,8 +42,6 @@ RETRIES: dict[Kind, float] = {
 
 RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
-_OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
-
 
 def further_tries(outcome: Outcome) -> float:
     """How many further tries a failed outcome is worth by itself: 0, a small number or infinity."""
@@ -52,7 +50,7 @@ def further_tries(outcome: Outcome) -> float:
         return outcome.retries
     if outcome.kind is Kind.HTTP:
         return math.inf if outcome.status in RETRIED_STATUSES else 0
-    if outcome.errno in _OUT_OF_DESCRIPTORS:  # of this process or machine, not of the file's disk
+    if outcome.errno in SHORTAGES:  # of this process or machine, not of the file's disk
         return math.inf
     return RETRIES[outcome.kind]
 

@@ -17,6 +17,7 @@ from .errors import DestinationError, EngineError, Kind, PdlError, SettingsError
 from .http.routes import Routes
 from .intake import Admitted, Intake, NameTaken
 from .kinds import parse_kinds
+from .logins import logins
 from .model import Advanced, Event, Finished, Notice, Outcome, Partial, Progress, Result, Running, Verdict
 from .naming import Naming
 from .progress import Reporter
@@ -89,6 +90,7 @@ class Run:
 
     def _set_up(self, settings: Settings) -> None:
         naming, routes = Naming(settings.layout, settings.output), Routes(settings)
+        known = logins(settings.netrc)
         self._engine = engines.create(
             settings.engine, settings, lambda passed_over: self._reporter.on(Notice(passed_over, verbosity=1))
         )
@@ -110,7 +112,7 @@ class Run:
             undo.pop_all()
         deadline = None if math.isinf(self._deadline) else self._deadline
         self._scheduler = Scheduler(
-            settings, routes, capacity=self._engine.capacity, parts=parts, deadline=deadline
+            settings, routes, capacity=self._engine.capacity, parts=parts, deadline=deadline, logins=known
         )
 
     def _recalled(self, settings: Settings) -> Recall:
@@ -289,11 +291,19 @@ class Run:
             self._ledger.flush()  # before the part gets other bytes
 
     def _give_up(self) -> None:
-        """End what waits for hosts that want to be left alone for longer than anybody waits."""
+        """End what can go nowhere, or waits for hosts that want to be left alone for longer than anybody waits."""
+        for ended in self._scheduler.give_up_lost(time.monotonic()):
+            self._end(ended)
+        self._pass_on_notices()
         if self._scheduler.active or (not self._is_read and self._scheduler.room):
             return
         for ended in self._scheduler.give_up_parked(time.monotonic()):
             self._end(ended)
+
+    def _pass_on_notices(self) -> None:
+        for notice in self._scheduler.notices:
+            self._reporter.on(notice)
+        self._scheduler.notices.clear()
 
     def _end(self, ended: Ended) -> None:
         result = self._result(ended)

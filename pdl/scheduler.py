@@ -16,16 +16,25 @@ from typing import Any, NamedTuple
 
 from . import retry
 from . import url as urls
+from .descriptors import SHORTAGES, advice
 from .errors import Kind
 from .http.routes import Routes
-from .model import Attempt, Download, Outcome, Partial, Validator, Verdict
-from .resolver import is_link_local
+from .logins import Logins
+from .model import Attempt, Download, Notice, Outcome, Partial, Reach, Validator, Verdict
+from .networks import is_link_local, is_private
+from .proxies import Proxy, shows_that_it_works
 from .settings import Settings
 
 NEAR = 512
 """Downloads read ahead, unless four times what is carried at once is more: each refill costs a commit."""
 FARTHEST = 16_384
 """Downloads read ahead at the most, while the hosts of all that are known are at their caps or paused."""
+
+RELIEF = 1.0
+"""Seconds after a lack of file descriptors, until a little more is carried at once again."""
+
+SHORTAGES_WAITED_FOR = 5
+"""Lacks of descriptors in a row, with nothing under way that could give any back, until they are failures."""
 
 _DEATHS = 2  # of a worker on the same URL, after which it is the URL that is blamed
 
@@ -118,25 +127,41 @@ class Scheduler:
         capacity: attempts that the engine carries at once.
         parts: folder of the part files.
         deadline: the time at which the whole job ends, or None.
+        logins: credentials by host, for what the list gives none for.
     """
 
     def __init__(
-        self, settings: Settings, routes: Routes, *, capacity: int, parts: str, deadline: float | None = None
+        self,
+        settings: Settings,
+        routes: Routes,
+        *,
+        capacity: int,
+        parts: str,
+        deadline: float | None = None,
+        logins: Logins | None = None,
     ) -> None:
         self._settings = settings
         self._routes = routes
-        self._capacity = min(capacity, settings.jobs)
+        self._most = self._capacity = min(capacity, settings.jobs)
         self._per_host = settings.per_host or self._capacity
         self._near = min(max(NEAR, 4 * self._capacity), FARTHEST)
         self.parts = parts
         self._beginning = os.path.join(parts, "")
         self._deadline = deadline
+        self._logins = logins
         self._hosts: dict[str, _Host] = {}
         self._ready: deque[_Host] = deque()
         self._later: list[tuple[float, int, Any]] = []  # (time, tie-breaker, Task or _Host)
         self._order = itertools.count()
         self._ids = itertools.count(1)
         self._active: dict[int, Task] = {}
+        self._relief = math.inf  # when more than `_capacity` may be carried again, if that was lowered
+        self._shortages = 0  # in a row
+        self._proxies: dict[str, Proxy[Task]] = {}  # those that have failed, and not worked since
+        self._block_private = settings.block_private
+        self._lost: list[tuple[Task, Outcome]] = []  # cannot go where they were to go
+        self.notices: list[Notice] = []
+        """What people are to be told; whoever tells them clears it."""
         self._no_resume: dict[str, None] = {}  # hosts that answer every range request with the whole file
         self.total = 0
         """Downloads that were added and have not ended."""
@@ -178,6 +203,8 @@ class Scheduler:
 
     def next(self, now: float) -> Attempt | None:
         """The attempt to start now, or None while there is none or no slot is free."""
+        if now >= self._relief:
+            self._relieve(now)
         if len(self._active) >= self._capacity:
             return None
         if self._later:
@@ -188,6 +215,10 @@ class Scheduler:
             if not self._startable(host, now):
                 continue
             task = host.queue.popleft()
+            if (self._proxies or self._block_private) and not self._may_go(task):
+                self._list(host, now)
+                self._forget(host)
+                continue
             host.active += 1
             self._list(host, now)
             return self._attempt(task, now)
@@ -195,9 +226,11 @@ class Scheduler:
 
     def wake_up(self) -> float:
         """When something may start that can't start now; infinity if only events can change that."""
+        if self._lost:
+            return -math.inf
         if not self._later or len(self._active) >= self._capacity:
-            return math.inf
-        return self._later[0][0]
+            return self._relief
+        return min(self._later[0][0], self._relief)
 
     def _attempt(self, task: Task, now: float) -> Attempt:
         if task.started is None:
@@ -211,7 +244,7 @@ class Scheduler:
             url=task.url,
             part=self.part(task.row),
             headers=self._headers(task) if task.headers_allowed else (),
-            credentials=task.credentials,
+            credentials=task.credentials if self._logins is None else self._credentials(task, self._logins),
             proxy=proxy,
             partial=task.partial if task.partial is not None and task.partial.url == task.url else None,
             digest=task.download.digest,
@@ -219,10 +252,20 @@ class Scheduler:
             time_limit=self._time_limit(task, now),
             algorithm=self._settings.digest,
             unless=task.unless,
-            refuse_link_local=proxy is None and bool(task.hops) and _host(task.url) != _host(task.mirrors[0]),
+            reach=Reach.ANY if proxy is not None or not (task.hops or self._block_private) else self._reach(task),
         )
         self._active[attempt.id] = task
         return attempt
+
+    def _credentials(self, task: Task, logins: Logins) -> str | None:
+        """Those that the list gives; else those of the host, as long as what the user gave may go there."""
+        given = task.credentials
+        return logins.of(_host(task.url)) if given is None and task.headers_allowed else given
+
+    def _reach(self, task: Task) -> Reach:
+        if self._block_private:
+            return Reach.PUBLIC
+        return Reach.ANY if _host(task.url) == _host(task.mirrors[0]) else Reach.NOT_LINK_LOCAL
 
     def _headers(self, task: Task) -> tuple[tuple[str, str], ...]:
         if not task.download.headers:
@@ -255,7 +298,12 @@ class Scheduler:
             self._never_resume(host.name)
         if host.name in self._no_resume:
             task.partial = None
+        if self._shortages and outcome.errno not in SHORTAGES:
+            self._shortages = 0
+        proxy = self._routes.proxy(task.url) if self._routes.has_proxies else None
         ended = self._decide(task, outcome, host, now)
+        if proxy is not None:
+            self._judge_proxy(proxy, task, outcome, now)
         if host.queue:
             self._list(host, now)
         else:
@@ -272,13 +320,17 @@ class Scheduler:
             task.from_the_start()
             return self._again(task, now)
         if outcome.verdict is Verdict.STOPPED:
-            task.attempts -= 1
-            task.from_the_start()
-            self._enqueue(task, first=True)
+            self._uncharged(task)
             return None
         if outcome.verdict is Verdict.FAILED:
             return self._failed(task, outcome, host, now)
         return self._end(task, outcome, now)
+
+    def _uncharged(self, task: Task) -> None:
+        """Ask again, as if the attempt had not been made."""
+        task.attempts -= 1
+        task.from_the_start()
+        self._enqueue(task, first=True)
 
     def _follow(self, task: Task, outcome: Outcome, now: float) -> Ended | None:
         assert outcome.location is not None
@@ -289,6 +341,9 @@ class Scheduler:
         host = urls.split(outcome.location).host
         if is_link_local(host) and host != urls.split(task.mirrors[0]).host:
             message = f"the redirect leads to the link-local address {host}"
+            return self._failed(task, _failure(Kind.BLOCKED, message, outcome), None, now)
+        if self._block_private and is_private(host):
+            message = f"the redirect leads to {host}, which is no public address (--block-private)"
             return self._failed(task, _failure(Kind.BLOCKED, message, outcome), None, now)
         task.follow(outcome.location, outcome.location_credentials)
         return self._again(task, now)
@@ -302,6 +357,11 @@ class Scheduler:
                 task.from_the_start()
                 return self._again(task, now)
             return self._end(task, outcome, now)
+        if outcome.errno in SHORTAGES:
+            if self._lower_capacity(now):
+                self._uncharged(task)
+                return None
+            outcome = outcome._replace(message=f"{outcome.message}: {advice(outcome.errno)}", retries=0)
         if host is not None and outcome.retry_after is not None:
             self._pause(host, outcome, now)
         further = retry.further_tries(outcome)
@@ -390,6 +450,9 @@ class Scheduler:
             _, _, due = heapq.heappop(self._later)
             if isinstance(due, Task):
                 self._enqueue(due, first=True)
+            elif isinstance(due, Proxy):
+                due.allow_probe()
+                self._let_go(due)
             elif due.paused_until <= now:
                 due.paused_until = -math.inf
                 self._list(due, now)
@@ -406,12 +469,120 @@ class Scheduler:
         while len(self._no_resume) > 1024:
             del self._no_resume[next(iter(self._no_resume))]
 
+    # -- what may not go, and what is short
+
+    def _may_go(self, task: Task) -> bool:
+        """Whether a download may be asked for where it is to be asked for next; else it is put elsewhere."""
+        if self._block_private and is_private(host := _host(task.url)):
+            message = f"{host} is no public address (--block-private)"
+            self._lost.append((task, Outcome(Verdict.FAILED, Kind.BLOCKED, message)))
+            return False
+        url = self._routes.proxy(task.url)
+        proxy = self._proxies.get(url) if url is not None else None
+        if proxy is None or proxy.admits(task):
+            return True
+        if proxy.is_dead:
+            self._lost.append((task, _beyond(proxy)))
+        elif not task.hops and (turns := self._open_way(task)):
+            task.mirrors = task.mirrors[turns:] + task.mirrors[:turns]
+            task.partial = None
+            task.from_the_start()
+            self._enqueue(task, first=True)
+        else:
+            proxy.held.append(task)
+        return False
+
+    def _open_way(self, task: Task) -> int:
+        """Which mirror of a download no failing proxy stands before; 0 for none."""
+        ways = (self._routes.proxy(mirror) for mirror in task.mirrors)
+        return next((turns for turns, way in enumerate(ways) if way is None or way not in self._proxies), 0)
+
+    def give_up_lost(self, now: float) -> list[Ended]:
+        """End the downloads that cannot go where they were to go; those that have another mirror go on there."""
+        lost, self._lost = self._lost, []
+        ended = [self._next_mirror(task, failure, now) for task, failure in lost]
+        return [each for each in ended if each is not None]
+
+    def _judge_proxy(self, url: str, task: Task, outcome: Outcome, now: float) -> None:
+        """What the end of an attempt says of the proxy that it went through."""
+        proxy = self._proxies.get(url)
+        if proxy is None:
+            if not outcome.proxy_failed:
+                return
+            proxy = self._proxies[url] = Proxy(url)
+        probed = proxy.end_of(task)
+        if proxy.is_dead:
+            return
+        if shows_that_it_works(outcome):
+            del self._proxies[url]
+            self._let_go(proxy)
+        elif probed and (outcome.verdict is Verdict.STOPPED or outcome.errno in SHORTAGES):
+            proxy.allow_probe()
+            self._let_go(proxy)
+        else:
+            begins = outcome.proxy_failed and proxy.failed(outcome)
+            proxy.probes += probed
+            if begins or probed:
+                self._probe_later(proxy, now)
+
+    def _probe_later(self, proxy: Proxy[Task], now: float) -> None:
+        """Try a proxy that seems dead again after a while, or never more."""
+        if proxy.is_hopeless or proxy.probes >= self._settings.retries:
+            self._give_up_proxy(proxy)
+            return
+        if proxy.probes == 0:
+            self.notices.append(Notice(f"the proxy {proxy.shown} fails: its downloads wait", verbosity=1))
+        delay = retry.backoff(proxy.shown, proxy.probes + 1, self._settings.retry_delay)
+        heapq.heappush(self._later, (now + delay, next(self._order), proxy))
+
+    def _let_go(self, proxy: Proxy[Task]) -> None:
+        """Have what waits for a proxy ask again whether it may go."""
+        while proxy.held:
+            self._enqueue(proxy.held.pop(), first=True)
+
+    def _give_up_proxy(self, proxy: Proxy[Task]) -> None:
+        """All that was to go through a proxy fails, wherever it waits."""
+        proxy.is_dead = True
+        failure = _beyond(proxy)
+        self.notices.append(Notice(f"{failure.message}; nothing is fetched without it that should go through it"))
+        self._let_go(proxy)
+        for host in list(self._hosts.values()):
+            self._lost += [(task, failure) for task in host.queue if self._goes_through(proxy, task)]
+            host.queue = deque(task for task in host.queue if not self._goes_through(proxy, task))
+            self._forget(host)
+        later, self._later = sorted(self._later), []  # what is sorted is a heap
+        for entry in later:
+            if isinstance(entry[2], Task) and self._goes_through(proxy, entry[2]):
+                self._lost.append((entry[2], failure))
+            else:
+                self._later.append(entry)
+
+    def _goes_through(self, proxy: Proxy[Task], task: Task) -> bool:
+        url = self._routes.proxy(task.url)
+        return url is not None and self._proxies.get(url) is proxy
+
+    def _lower_capacity(self, now: float) -> bool:
+        """No more descriptors: carry no more at once than now, for a while; False if that has been in vain."""
+        self._capacity, self._relief = len(self._active), now + RELIEF
+        if self._active:
+            return True
+        self._shortages += 1
+        if self._shortages <= SHORTAGES_WAITED_FOR:
+            return True
+        self._capacity = 1  # the next may as well fail at once
+        return False
+
+    def _relieve(self, now: float) -> None:
+        """Carry a little more at once again."""
+        self._capacity = min(self._most, self._capacity + 1 + self._capacity // 8)
+        self._relief = now + RELIEF if self._capacity < self._most else math.inf
+
     def give_up_parked(self, now: float) -> list[Ended]:
         """End the downloads of parked hosts, if nothing else is left to do but wait for them.
 
         Those that have another mirror go on there.
         """
-        if self._active or self._later or self._ready:
+        if self._active or self._later or self._ready or self._lost:
             return []
         ended = []
         for host in [host for host in self._hosts.values() if host.parked]:
@@ -430,6 +601,13 @@ def _authority(url: str) -> str:
 
 def _host(url: str) -> str:
     return urls.split(url).host
+
+
+def _beyond(proxy: Proxy[Task]) -> Outcome:
+    """The failure of what could only be reached through a dead proxy."""
+    assert proxy.failure is not None
+    message = f"the proxy {proxy.shown} is given up: {proxy.failure.message}"
+    return Outcome(Verdict.FAILED, Kind.PROXY, message)
 
 
 def _failure(kind: Kind, message: str, after: Outcome) -> Outcome:

@@ -43,11 +43,13 @@ class Settings:
         raw: keep a content coding such as gzip, instead of undoing it.
         deadline: seconds for the whole job.
         headers: sent to the origins that the list names, never to another.
+        netrc: True takes credentials by host from `NETRC` or `~/.netrc`, a path from there.
         user_agent: what pdl calls itself.
         http3: speak HTTP/3 with servers that offer it; the engine `curl` only.
         proxy: URL of the proxy for everything; None takes it from the environment, "" goes directly.
         cacert: file or folder of CA certificates; None takes it from the environment or certifi.
         insecure: accept any certificate.
+        block_private: connect to public addresses only.
         layout: `flat` (one folder), `tree` (host/path as in the URL), `hash` (fan-out folders).
         output: a template for the path, instead of a layout.
         content_disposition: take names from the servers, where the list and `output` give none.
@@ -74,11 +76,13 @@ class Settings:
     raw: bool = False
     deadline: float | None = None
     headers: Headers = field(default=(), repr=False)  # may hold secrets, as a proxy's URL may
+    netrc: bool | str = False
     user_agent: str = f"pdl/{__version__}"
     http3: bool = False
     proxy: str | None = field(default=None, repr=False)
     cacert: str | None = None
     insecure: bool = False
+    block_private: bool = False
     layout: Layout = "flat"
     output: str | None = None
     content_disposition: bool = False
@@ -93,8 +97,10 @@ class Settings:
             object.__setattr__(self, name, _checked_path(name, getattr(self, name)))
         object.__setattr__(self, "headers", _checked_headers(self.headers))
         object.__setattr__(self, "accept", _checked_accept(self.accept))
+        if not isinstance(self.netrc, bool):
+            object.__setattr__(self, "netrc", _checked_path("netrc", self.netrc))
         self._check_numbers()
-        for name in ("http3", "insecure", "content_disposition", "overwrite", "update", "raw"):
+        for name in ("http3", "insecure", "block_private", "content_disposition", "overwrite", "update", "raw"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is True or False, not {getattr(self, name)!r}")
         if self.layout not in get_args(Layout):

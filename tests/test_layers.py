@@ -21,9 +21,9 @@ FLOORS = (
     {"_version", "errors"},
     {"model"},
     {"kinds"},
-    {"settings", "url"},
+    {"descriptors", "settings", "url"},
     # each knows nothing of the others
-    {"naming", "progress", "resolver", "retry", "sources", "storage"},
+    {"logins", "naming", "networks", "proxies", "progress", "resolver", "retry", "sources", "storage"},
     # decisions
     {"paths", "http"},
     {"intake", "scheduler"},

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pdl import resolver as module
-from pdl.resolver import Address, Lookup, ResolveError, Resolver, is_link_local
+from pdl.resolver import Address, Lookup, ResolveError, Resolver
 
 PATIENCE = 20.0
 """Seconds after which something that should come has failed to."""
@@ -374,16 +374,3 @@ def test_a_callback_that_is_forgotten_is_not_called(resolver: Resolver, names: N
         resolver.close()
         thread.join(PATIENCE)
     assert calls == ["wanted"]
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("169.254.169.254", True), ("169.254.0.0", True), ("fe80::1", True), ("febf::1", True),
-        ("::ffff:169.254.1.1", True), ("169.253.1.1", False), ("127.0.0.1", False), ("::1", False),
-        ("fec0::1", False), ("10.0.0.1", False), ("h.example", False), ("169.254", False), ("", False),
-        (".", False), ("\xe4", False), ("2852039166.example", False),
-    ],
-)  # fmt: skip
-def test_link_local_addresses_are_known_in_every_form(host: str, expected: bool):
-    assert is_link_local(host) is expected

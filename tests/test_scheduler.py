@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 from collections import Counter
@@ -14,8 +15,8 @@ from hypothesis import strategies as st
 from pdl import retry
 from pdl.errors import Kind
 from pdl.http.routes import Routes
-from pdl.model import Attempt, Download, Outcome, Partial, Verdict
-from pdl.scheduler import FARTHEST, NEAR, Ended, Scheduler, Task
+from pdl.model import Attempt, Download, Outcome, Partial, Reach, Verdict
+from pdl.scheduler import FARTHEST, NEAR, SHORTAGES_WAITED_FOR, Ended, Scheduler, Task
 from pdl.settings import Settings
 from pdl.url import split
 
@@ -25,6 +26,7 @@ GONE = Outcome(Verdict.FAILED, Kind.HTTP, "the server answered 404", status=404)
 DEAD = Outcome(Verdict.FAILED, Kind.WORKER, "the worker died")
 STOPPED = Outcome(Verdict.STOPPED)
 RESTART = Outcome(Verdict.RESTART)
+SHORT = Outcome(Verdict.FAILED, Kind.CONNECT, "cannot connect: Too many open files", errno=errno.EMFILE)
 UNKNOWN = Outcome(Verdict.FAILED, Kind.DNS, "no such name", retries=1)
 
 
@@ -629,6 +631,56 @@ def test_what_a_dead_worker_left_is_not_continued():
     assert world.start().partial is None
 
 
+# a lack of descriptors
+
+
+def test_a_lack_of_descriptors_is_no_try_and_lowers_what_is_carried_for_a_while():
+    world = World(capacity=10, retries=0)
+    for n in range(20):
+        world.add(f"http://h{n}/")
+    first, *rest = world.start_all()
+    for attempt in rest[:6]:
+        assert world.end(attempt, SHORT) is None
+    assert world.scheduler.active == 4
+    assert world.start() is None
+    assert world.end(first, DONE).task.attempts == 1
+    assert len(world.start_all()) == 1  # one for one
+    world.go_on()
+    assert len(world.start_all()) == 1
+    while world.scheduler.active < 10:
+        world.go_on()
+        assert world.start_all()
+    assert all(task.attempts == 1 for task in world.scheduler.running())
+
+
+def test_a_lack_that_nobody_can_end_is_waited_for_and_then_fails_with_advice():
+    world = World(capacity=10, retries=3)
+    for n in range(3):
+        world.add(f"http://h{n}/")
+    for attempt in world.start_all():
+        assert world.end(attempt, SHORT) is None
+    for _ in range(SHORTAGES_WAITED_FOR - 1):
+        world.go_on()
+        (attempt,) = world.start_all()
+        assert world.end(attempt, SHORT) is None
+    world.go_on()
+    for left in (2, 1, 0):
+        (attempt,) = world.start_all()
+        ended = world.end(attempt, SHORT)
+        assert (ended.outcome.kind, ended.task.attempts, world.scheduler.total) == (Kind.CONNECT, 1, left)
+        assert ended.outcome.message.startswith("cannot connect: Too many open files: all ")
+
+
+def test_what_comes_through_after_a_lack_makes_the_next_one_be_waited_for_again():
+    world = World(capacity=1, retries=0)
+    for n in range(30):
+        world.add(f"http://h{n}/")
+    for _ in range(4):
+        for _ in range(SHORTAGES_WAITED_FOR):
+            assert world.end(world.next_try(), SHORT) is None
+        assert world.end(world.next_try(), DONE) is not None
+
+
 # redirects
 
 
@@ -709,12 +761,12 @@ def test_the_addresses_of_metadata_services_are_refused_behind_redirects_to_anot
     world = World()
     world.add("http://h/")
     attempt = world.start()
-    assert not attempt.refuse_link_local
+    assert attempt.reach is Reach.ANY
     world.end(attempt, redirect("https://h:81/next"))
     attempt = world.start()
-    assert not attempt.refuse_link_local
+    assert attempt.reach is Reach.ANY
     world.end(attempt, redirect("http://rebound.example/"))
-    assert world.start().refuse_link_local
+    assert world.start().reach is Reach.NOT_LINK_LOCAL
 
 
 @pytest.mark.parametrize("proxy", ["", "http://proxy:1"])
@@ -850,7 +902,7 @@ def test_hosts_that_ignore_ranges_are_remembered_within_bounds():
 HOSTS = ["http://a/", "http://b/", "http://c:81/", "https://a/"]
 DOWNLOADS = st.lists(st.lists(st.sampled_from(HOSTS), min_size=1, max_size=3, unique=True), min_size=1, max_size=12)
 OUTCOMES = st.one_of(
-    st.sampled_from([DONE, RESET, GONE, DEAD, STOPPED, UNKNOWN]),
+    st.sampled_from([DONE, RESET, GONE, DEAD, STOPPED, UNKNOWN, SHORT]),
     st.sampled_from([None, 0.0, 1.0, 30.0, 300.0, 301.0, 1e9]).map(busy),
     st.builds(redirect, st.sampled_from(HOSTS).map("{}x".format), st.sampled_from([None, "u:p"])),
     st.sampled_from(HOSTS).map(cut),

@@ -16,12 +16,13 @@ from pdl.http.transfer import Request, basic_credentials
 from pdl.resolver import Resolver
 from pdl.settings import Settings
 
+from .limits import DESCRIPTORS, affordable, room
 from .pools import POOL_CLASSES, RiddenPool, Ride
 from .sockets import Sockets
 from .tls import is_ca_given, tls_context
 
 _ORIGINS = 256
-"""Origins whose idle connections are kept."""
+"""Origins whose idle connections are kept, where the limit of open files is high enough."""
 
 
 class RiddenRequest(PreparedRequest):
@@ -57,7 +58,8 @@ class StrictAdapter(HTTPAdapter):
         self.resolver = resolver
         if is_ca_given(settings):  # what is wrong with it should be known before anything starts
             self._tls = tls_context(sockets.ssl_context(), settings)
-        super().__init__(pool_connections=_ORIGINS)
+        self._origins = _kept_origins(settings.jobs)
+        super().__init__(pool_connections=self._origins)
 
     def init_poolmanager(self, *_: Any, **__: Any) -> None:
         """Nothing yet: a pool manager is made when its first URL comes, as TLS takes time to set up."""
@@ -110,7 +112,7 @@ class StrictAdapter(HTTPAdapter):
             return self._managers[proxy]
 
     def _new_manager(self, proxy: str | None) -> PoolManager:
-        options: dict[str, Any] = {"num_pools": _ORIGINS, "maxsize": 1, "ssl_context": self._tls}
+        options: dict[str, Any] = {"num_pools": self._origins, "maxsize": 1, "ssl_context": self._tls}
         manager: PoolManager
         if proxy is None:
             manager = PoolManager(**options)
@@ -130,10 +132,22 @@ class StrictAdapter(HTTPAdapter):
             manager.pools.dispose_func = _abandon
             manager.clear()
 
+    def shed(self) -> None:
+        """Close the connections that nobody uses right now: others need their descriptors."""
+        for manager in list(self._managers.values()):
+            manager.clear()
+
     def close(self) -> None:
         """Close all idle connections."""
         for manager in self._managers.values():
             manager.clear()
+
+
+def _kept_origins(jobs: int) -> int:
+    allowed = room()
+    if allowed is None:
+        return _ORIGINS
+    return max(1, min(_ORIGINS, allowed - affordable(jobs, DESCRIPTORS) * (DESCRIPTORS - 1)))
 
 
 def _abandon(pool: Any) -> None:

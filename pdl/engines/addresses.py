@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from pdl.errors import Kind
 from pdl.http.fault import TransferError
-from pdl.resolver import Address, Lookup, ResolveError, is_link_local
+from pdl.model import Reach
+from pdl.networks import is_link_local, is_private
+from pdl.resolver import Address, Lookup, ResolveError
 
 
 def found(lookup: Lookup) -> tuple[Address, ...]:
@@ -18,7 +20,9 @@ def found(lookup: Lookup) -> tuple[Address, ...]:
     try:
         return lookup.result()
     except ResolveError as error:
-        raise TransferError(Kind.DNS, error.message, retries=None if error.transient else 1) from None
+        raise TransferError(
+            Kind.DNS, error.message, retries=None if error.transient else 1, errno=error.errno
+        ) from None
 
 
 def interleave(addresses: Iterable[Address]) -> list[Address]:
@@ -33,12 +37,27 @@ def interleave(addresses: Iterable[Address]) -> list[Address]:
     return turns
 
 
-def allowed(addresses: tuple[Address, ...], *, refuse_link_local: bool) -> tuple[Address, ...]:
+def allowed(addresses: tuple[Address, ...], reach: Reach) -> tuple[Address, ...]:
     """The addresses that an attempt may connect to, in the order in which they are tried.
 
     Raises:
         TransferError: BLOCKED, if a rule leaves none.
     """
-    if refuse_link_local and (blocked := [address.ip for address in addresses if is_link_local(address.ip)]):
-        raise TransferError(Kind.BLOCKED, f"the redirect leads to the link-local address {blocked[0]}")
+    if reach is Reach.PUBLIC:
+        addresses = _public(addresses)
+    elif reach is Reach.NOT_LINK_LOCAL:
+        _refuse_link_local(addresses)
     return addresses if len(addresses) == 1 else tuple(interleave(addresses))
+
+
+def _refuse_link_local(addresses: tuple[Address, ...]) -> None:
+    for address in addresses:
+        if is_link_local(address.ip):
+            raise TransferError(Kind.BLOCKED, f"the redirect leads to the link-local address {address.ip}")
+
+
+def _public(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
+    public = tuple(address for address in addresses if not is_private(address.ip))
+    if addresses and not public:
+        raise TransferError(Kind.BLOCKED, f"{addresses[0].ip} is no public address (--block-private)")
+    return public

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
+from pdl.descriptors import SHORTAGES
 from pdl.errors import Kind
 from pdl.http.fault import TransferError
 from pdl.resolver import Address
@@ -42,7 +43,8 @@ def connect(addresses: Sequence[Address], port: int, leash: Leash, sockets: Sock
                 pending.remove(connected)
                 return sockets.adopt(connected)
     except OSError as error:
-        raise TransferError(Kind.CONNECT, f"cannot connect: {error.strerror or error}") from error
+        shortage = error.errno if error.errno in SHORTAGES else None
+        raise TransferError(Kind.CONNECT, f"cannot connect: {error.strerror or error}", errno=shortage) from error
     finally:
         for sock in pending:
             sock.close()
@@ -54,6 +56,8 @@ def _begin(pending: list[socket.socket], address: Address, port: int) -> str | N
     try:
         sock = socket.socket(address.family, socket.SOCK_STREAM)
     except OSError as error:
+        if error.errno in SHORTAGES and not pending:  # other addresses would fare no better
+            raise
         return error.strerror or str(error)
     pending.append(sock)
     sock.setblocking(False)

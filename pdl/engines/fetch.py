@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
+from pdl.descriptors import SHORTAGES
 from pdl.errors import Kind
 from pdl.http.clock import TransferClock
-from pdl.http.fault import TransferError
+from pdl.http.fault import NoConnectionError, TransferError, unreachable_proxy
 from pdl.http.head import ResponseHead, response_head
 from pdl.http.transfer import Transfer
 from pdl.model import Advanced, Attempt, Event, Finished, Responded
@@ -83,7 +84,7 @@ class Driver:
         attempt = transfer.attempt
         raw: Any = None
         try:
-            ride = Ride(leash, self._resolver, self._sockets, attempt.refuse_link_local)
+            ride = Ride(leash, self._resolver, self._sockets, attempt.reach)
             leash.check()
             if self._stepwise:
                 yield from self._resolve(attempt, leash)
@@ -98,6 +99,8 @@ class Driver:
         except HTTPError as error:
             transfer.on_error(TransferError(Kind.RESET, f"the connection broke: {error}"))
         finally:
+            if transfer.outcome is not None and transfer.outcome.errno in SHORTAGES:
+                self._adapter.shed()
             if raw is not None:
                 _let_go(raw, leash, drain=transfer.outcome is not None and not transfer.outcome.opened)
 
@@ -105,7 +108,10 @@ class Driver:
         """Wait for the name's addresses, so that the connection finds them at hand."""
         lookup = self._resolver.lookup(urlsplit(attempt.proxy or attempt.url).hostname or "")
         while not lookup.wait(NAP):
-            leash.check()
+            try:
+                leash.check()
+            except NoConnectionError as error:
+                raise unreachable_proxy(error) if attempt.proxy else error from None
             yield
 
     def _body(self, transfer: Transfer, raw: Any) -> Iterator[Event | None]:

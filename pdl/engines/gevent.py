@@ -21,6 +21,7 @@ from pdl.settings import Settings
 
 from .fetch import Driver
 from .leash import CLOSED, Leash, Stopped
+from .limits import DESCRIPTORS, affordable
 from .mailbox import Mailbox
 from .sockets import SLICE, Sockets
 from .stopwatch import Stopwatch
@@ -75,14 +76,14 @@ class _GeventSockets(Sockets):
 
 
 class GeventEngine:
-    """Greenlets in a pool of `Settings.jobs`; `wait` blocks only the greenlet that calls it.
+    """Greenlets in a pool of `Settings.jobs`, or fewer; `wait` blocks only the greenlet that calls it.
 
     Clocks stand still between two `wait`s. Greenlets cannot leave their thread: when `start` or `wait` is called
     from another one, the attempts under way are let go (`STOPPED`, so they start again there).
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.capacity = settings.jobs
+        self.capacity = affordable(settings.jobs, DESCRIPTORS)
         self._settings = settings
         self._watch = Stopwatch()
         self._judged = 0.0

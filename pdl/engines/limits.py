@@ -1,6 +1,8 @@
-"""What bounds all engines: how long nobody's response may take, how often they tell, and what the system allows."""
+"""What bounds all engines: how long nobody's response may take, how often they tell, and what they may open."""
 
 from __future__ import annotations
+
+from pdl.descriptors import open_files
 
 DRAINED = 64 * 1024
 """Bytes of an unwanted body that are read for the sake of the connection; a larger body costs the connection."""
@@ -11,12 +13,24 @@ NEWS_EVERY = 0.1
 WORTH_KEEPING = 1 << 20
 """Bytes; a body that is this long is told of with its first piece, so that a kill costs nothing that came later."""
 
+DESCRIPTORS = 4
+"""What an attempt of the requests driver takes: its part, its connection, what waits for that, and a kept one."""
+_OTHERS = 64
+"""Descriptors that are left to all else that the program does."""
 
-def open_files() -> int | None:
-    """How many files and sockets this process may have open; None where nobody knows."""
-    try:
-        import resource  # noqa: PLC0415 - not on Windows
-    except ImportError:
-        return None
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return None if soft == resource.RLIM_INFINITY else soft
+
+def room() -> int | None:
+    """How many descriptors an engine may use; None where there is no limit."""
+    limit = open_files()
+    return None if limit is None else limit - min(_OTHERS, limit * 3 // 4)
+
+
+def affordable(jobs: int, each: int) -> int:
+    """How many attempts the limit of open files allows at once.
+
+    Args:
+        jobs: asked for.
+        each: descriptors that one takes, at the most.
+    """
+    allowed = room()
+    return jobs if allowed is None else max(1, min(jobs, allowed // each))

@@ -15,8 +15,10 @@ from urllib3.response import BaseHTTPResponse
 from urllib3.util.connection import is_connection_dropped
 from urllib3.util.proxy import connection_requires_http_tunnel
 
+from pdl.descriptors import SHORTAGES
 from pdl.errors import Kind
-from pdl.http.fault import TransferError
+from pdl.http.fault import NoConnectionError, TransferError, unreachable_proxy
+from pdl.model import Reach
 from pdl.resolver import Resolver
 
 from .addresses import allowed, found
@@ -33,7 +35,7 @@ class Ride:
     leash: Leash
     resolver: Resolver
     sockets: Sockets
-    refuse_link_local: bool
+    reach: Reach
 
 
 def _mount(conn: Any, ride: Ride) -> None:
@@ -50,7 +52,7 @@ class _Mounted:
         lookup = ride.resolver.lookup(self._dns_host)
         if not lookup.done:
             ride.sockets.await_lookup(lookup, ride.leash)
-        addresses = allowed(found(lookup), refuse_link_local=ride.refuse_link_local)
+        addresses = allowed(found(lookup), ride.reach)
         sock = connect(addresses, self.port, ride.leash, ride.sockets)
         ride.leash.hold(sock, ride.sockets.grip(sock) if self.secure else None)
         self.timeout = ride.leash.clock.remaining() if ride.sockets.timeouts else None
@@ -176,14 +178,15 @@ class RiddenPool:
             self._ride.leash.hold(conn.sock)
         except (TransferError, OSError, HTTPError, ValueError) as error:
             fault = self._named(error, Kind.CONNECT)
-            own = fault.kind in (Kind.TIMEOUT, Kind.PROXY)  # what these say is as it should be
-            if pool.proxy is not None and not conn.has_connected_to_proxy and not own:
-                fault = TransferError(Kind.PROXY, f"the proxy cannot be reached: {fault.message}")
+            if pool.proxy is not None and not conn.has_connected_to_proxy:
+                fault = _of_proxy(fault, connected=conn.sock is not None)
             raise fault from error
 
     def _named(self, error: BaseException, kind: Kind) -> TransferError:
         """The fault that an exception of the socket or TLS library is."""
         leash = self._ride.leash
+        if isinstance(leash.fault, TransferError):
+            return leash.fault
         if leash.fault is not None:
             raise leash.fault
         if isinstance(error, TransferError):
@@ -195,10 +198,14 @@ class RiddenPool:
                 Kind.PROXY,
                 f"the proxy refused the tunnel: {code[:60]}",
                 retries=0 if code.startswith("4") else None,
+                proxy_failed=code.startswith("407"),
             )
         if isinstance(error, TimeoutError) or "timed out" in text:
-            leash.check()
-            return TransferError(Kind.TIMEOUT, "no connection in time (--connect-timeout)")
+            try:
+                leash.check()
+            except TransferError as judged:
+                return judged
+            return NoConnectionError(Kind.TIMEOUT, "no connection in time (--connect-timeout)")
         if isinstance(error, ssl.SSLCertVerificationError):
             return TransferError(Kind.TLS, f"the certificate is not trusted: {error.verify_message}")
         if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
@@ -206,7 +213,8 @@ class RiddenPool:
         if isinstance(error, ssl.SSLError):
             return TransferError(Kind.TLS, f"the TLS handshake failed: {error.reason or error}")
         reason = error.strerror if isinstance(error, OSError) and error.strerror else text or type(error).__name__
-        return TransferError(kind, f"the connection failed: {reason}")
+        shortage = error.errno if isinstance(error, OSError) and error.errno in SHORTAGES else None
+        return TransferError(kind, f"the connection failed: {reason}", errno=shortage)
 
     def _ask(self, conn: Any, url: str, headers: Any) -> BaseHTTPResponse:
         pool, leash = self._pool, self._ride.leash
@@ -220,6 +228,15 @@ class RiddenPool:
         response._connection = conn  # type: ignore[attr-defined]  # noqa: SLF001 - as urllib3's pool does,
         response._pool = pool  # type: ignore[attr-defined]  # noqa: SLF001 - so that its end gives it back
         return response
+
+
+def _of_proxy(fault: TransferError, *, connected: bool) -> TransferError:
+    """The fault of a connection to a proxy; the time that a file may take has nothing to do with one."""
+    if fault.kind is Kind.PROXY:  # it was reached, and has refused the tunnel
+        return fault
+    if fault.kind is Kind.TIMEOUT and (connected or not isinstance(fault, NoConnectionError)):
+        return fault
+    return unreachable_proxy(fault)
 
 
 class _StaleError(Exception):

@@ -12,6 +12,7 @@ from pdl.settings import Settings
 
 from .fetch import Driver
 from .leash import CLOSED, Leash, Stopped
+from .limits import DESCRIPTORS, affordable
 from .mailbox import Mailbox
 
 CLOSING = 1.5
@@ -20,10 +21,10 @@ _JUDGED_EVERY = 0.5
 
 
 class ThreadsEngine:
-    """Threads start as attempts need them, up to `Settings.jobs`, and share their connections."""
+    """Threads start as attempts need them, up to `Settings.jobs` or fewer, and share their connections."""
 
     def __init__(self, settings: Settings) -> None:
-        self.capacity = settings.jobs
+        self.capacity = affordable(settings.jobs, DESCRIPTORS)
         self._driver = Driver(settings)
         self._mailbox = Mailbox(threading.Event())
         self._tasks: queue.SimpleQueue[Attempt | None] = queue.SimpleQueue()

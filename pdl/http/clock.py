@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pdl.errors import Kind
 from pdl.settings import Settings
 
-from .fault import TransferError
+from .fault import NoConnectionError, TransferError
 
 _SAMPLES = 8  # a window; how finely the average speed is judged
 _LONGEST_WAIT = 1e6  # seconds; system calls take no more than some 2**31 milliseconds
@@ -83,7 +83,7 @@ class TransferClock:
             raise TransferError(Kind.TIMEOUT, "the time for this file is over (--max-time or --deadline)")
         if self._connect_until is not None:
             if now >= self._connect_until:
-                raise TransferError(
+                raise NoConnectionError(
                     Kind.TIMEOUT, f"no connection within {settings.connect_timeout:g} s (--connect-timeout)"
                 )
             return

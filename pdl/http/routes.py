@@ -36,12 +36,12 @@ class Routes:
             ca_location(settings)
         self._by_scheme = {scheme: _checked(known.get(scheme) or known.get("all")) for scheme in _SCHEMES}
         self._exempt = known.get("no", "").lower().replace(",", " ").split()
-        self._has_proxies = any(self._by_scheme.values())
+        self.has_proxies = any(self._by_scheme.values())
         self._proxy_of_origin = lru_cache(maxsize=4096)(self._look_up)
 
     def proxy(self, url: str) -> str | None:
         """The proxy for a canonical URL, or None for a direct connection."""
-        return self._proxy_of_origin(urls.origin(url)) if self._has_proxies else None
+        return self._proxy_of_origin(urls.origin(url)) if self.has_proxies else None
 
     def _look_up(self, origin: str) -> str | None:
         parts = urls.split(origin + "/")

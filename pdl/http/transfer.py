@@ -205,7 +205,7 @@ class Transfer:
         if status in (206, 304):
             raise TransferError(Kind.PROTOCOL, f"the server answered {status}, which was not asked for")
         if status == 407:
-            raise TransferError(Kind.PROXY, "the proxy wants other credentials (407)", retries=0)
+            raise TransferError(Kind.PROXY, "the proxy wants other credentials (407)", retries=0, proxy_failed=True)
         hint = None
         if status in (429, 503):
             hint = retry_after(head.get("retry-after"), head.get("date"), datetime.now(timezone.utc))
@@ -349,7 +349,10 @@ class Transfer:
         if self.outcome is not None:
             return
         partial = self.partial() if fault.kind in _RESUMED else None
-        self._finish(Verdict.FAILED, fault.kind, fault.message, retries=fault.retries, partial=partial)
+        self._finish(
+            Verdict.FAILED, fault.kind, fault.message, retries=fault.retries, partial=partial, errno=fault.errno,
+            proxy_failed=fault.proxy_failed,
+        )  # fmt: skip
 
     def on_stop(self) -> None:
         """The engine lets go of the attempt; what is on disk stays."""

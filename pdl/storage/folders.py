@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Protocol
 
+from pdl.descriptors import open_files
+
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 _PLAIN_FOLDER = _FOLDER | getattr(os, "O_NOFOLLOW", 0)
 _NOT_ENTERED = frozenset({errno.ENOTDIR, errno.ELOOP, errno.EMLINK})  # what systems say of links under O_NOFOLLOW
-_KEPT = 64  # descriptors; reopening one costs a few microseconds, sockets need the rest
+_KEPT = 64  # descriptors at most; reopening one costs a few microseconds, sockets need the rest
 
 BY_DESCRIPTOR = hasattr(os, "O_NOFOLLOW") and {os.open, os.mkdir, os.link, os.rename, os.stat} <= os.supports_dir_fd
 
@@ -51,6 +53,8 @@ class OpenFolders:
     def __init__(self, dest: str) -> None:
         self._dest = os.path.abspath(dest)
         self._root = -1
+        limit = open_files()
+        self._kept = _KEPT if limit is None else min(_KEPT, max(1, limit // 8))
         self._open: OrderedDict[str, int] = OrderedDict()  # by path, the latest used at the end
 
     def locate(self, path: str) -> tuple[int, str]:
@@ -82,7 +86,7 @@ class OpenFolders:
             else:
                 self._open.move_to_end(prefix)
             at = known
-            if len(self._open) > _KEPT:
+            if len(self._open) > self._kept:
                 os.close(self._open.popitem(last=False)[1])  # never `at`, which is the latest
         return at
 

@@ -7,6 +7,8 @@ import os
 import stat
 from typing import Any
 
+from pdl.descriptors import SHORTAGES
+
 from .exclusive import identity
 from .folders import folders_below
 
@@ -22,6 +24,7 @@ _NO_LINKS = frozenset(
         errno.EXDEV,  # AFS links within one folder only
     }
 )
+_ONCE_MORE = SHORTAGES | {errno.ENOENT}  # a folder may have been removed while its descriptor was kept
 _NO_FOLLOW: dict[str, Any] = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}
 
 
@@ -55,8 +58,10 @@ class Publisher:
         """
         try:
             self._publish(part, path, replace=replace)
-        except FileNotFoundError:
-            self._folders.forget()  # the folder may have been removed while its descriptor was kept
+        except OSError as error:
+            if error.errno not in _ONCE_MORE:
+                raise
+            self._folders.forget()
             self._publish(part, path, replace=replace)
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from pdl.engines.sockets import Sockets
 from pdl.errors import Kind
 from pdl.http.clock import TransferClock
 from pdl.http.fault import TransferError
+from pdl.model import Reach
 from pdl.resolver import Address
 from pdl.settings import Settings
 
@@ -115,14 +116,14 @@ def test_a_link_local_address_is_refused_wherever_it_stands(ip: str, first: bool
     family = socket.AF_INET6 if ":" in ip else socket.AF_INET
     addresses = [Address(family, ip, 0), v4(1)] if first else [v4(1), Address(family, ip, 0)]
     with pytest.raises(TransferError, match=f"the redirect leads to the link-local address {ip}") as raised:
-        allowed(tuple(addresses), refuse_link_local=True)
+        allowed(tuple(addresses), Reach.NOT_LINK_LOCAL)
     assert raised.value.kind is Kind.BLOCKED
-    assert list(allowed(tuple(addresses), refuse_link_local=False)) == interleave(addresses)
+    assert list(allowed(tuple(addresses), Reach.ANY)) == interleave(addresses)
 
 
 def test_other_addresses_of_private_networks_are_allowed():
     addresses = [v4(1), HERE, Address(socket.AF_INET, "10.0.0.1", 0), Address(socket.AF_INET6, "::1", 0)]
-    assert list(allowed(tuple(addresses), refuse_link_local=True)) == interleave(addresses)
+    assert list(allowed(tuple(addresses), Reach.NOT_LINK_LOCAL)) == interleave(addresses)
 
 
 # connecting

@@ -19,6 +19,7 @@ from faultserver import FaultServer, ProxyServer
 from pdl.model import Verdict
 
 pytest.importorskip("pycurl")
+from pdl.engines import limits
 from pdl.engines.curl import engine as curl_engine
 from pdl.engines.curl.watch import READ, EpollWatch
 
@@ -64,7 +65,7 @@ def test_two_thousand_transfers_are_under_way_at_once(many_descriptors, tmp_path
 def test_the_limit_of_open_files_bounds_attempts_and_connections(
     monkeypatch: pytest.MonkeyPatch, limit: int | None, jobs: int, capacity: int, connections: int
 ):
-    monkeypatch.setattr(curl_engine, "open_files", lambda: limit)
+    monkeypatch.setattr(limits, "open_files", lambda: limit)
     assert curl_engine._affordable(jobs) == (capacity, connections)
 
 

@@ -34,10 +34,11 @@ class Listener(ABC):
 
     Args:
         host: address to listen on.
+        port: to listen on; 0 for one that is free.
         tls: speak TLS with this context.
     """
 
-    def __init__(self, host: str = "127.0.0.1", *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, host: str = "127.0.0.1", *, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.journal = Journal()
         self.failed_handshakes: list[str] = []
         self._tls = tls
@@ -48,7 +49,7 @@ class Listener(ABC):
         self._accepted: SimpleQueue[Connection | None] = SimpleQueue()
         self._numbers = itertools.count(1)
         self._closing = Gate()
-        self._socket = socket.create_server((host, 0), backlog=_BACKLOG)
+        self._socket = socket.create_server((host, port), backlog=_BACKLOG)
         self._socket.setblocking(False)
         self.host, self.port = self._socket.getsockname()
         self.origin = f"{'https' if tls else 'http'}://{self.host}:{self.port}"

@@ -27,6 +27,7 @@ class ProxyServer(Listener):
         connect_status: what it answers to CONNECT instead of tunnelling.
         hosts: addresses of host names that only this proxy knows.
         host: address to listen on.
+        port: to listen on; 0 for one that is free.
         tls: speak TLS with this context.
     """
 
@@ -37,13 +38,14 @@ class ProxyServer(Listener):
         connect_status: int | None = None,
         hosts: Mapping[str, Address] | None = None,
         host: str = "127.0.0.1",
+        port: int = 0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._wanted = None if credentials is None else _basic(credentials)
         self._connect_status = connect_status
         self._hosts = dict(hosts or {})
         self._upstreams: set[socket.socket] = set()
-        super().__init__(host, tls=tls)
+        super().__init__(host, port=port, tls=tls)
 
     @property
     def url(self) -> str:

@@ -13,7 +13,7 @@ from pdl.engines.limits import DRAINED, DRAINING, NEWS_EVERY
 from pdl.errors import Kind
 from pdl.http.chunks import ChunkDecoder
 from pdl.http.clock import TransferClock
-from pdl.http.fault import TransferError
+from pdl.http.fault import NoConnectionError, TransferError, unreachable_proxy
 from pdl.http.head import HeadParser, ResponseHead, whole_head
 from pdl.http.transfer import Transfer
 from pdl.model import Advanced, Attempt, Event, Finished, Responded
@@ -156,6 +156,8 @@ class Carriage:
                 self._transferring = True
                 self._clock.transferring()
             self._judge()
+        except NoConnectionError as error:
+            return self._late(error, connected=self._info(pycurl.CONNECT_TIME) > 0)
         except TransferError as error:
             return error
         except Exception as error:  # a bug must cost this attempt only
@@ -169,9 +171,15 @@ class Carriage:
         """Judge the time before there is a handle, while the name is looked up."""
         try:
             self._clock.check()
+        except NoConnectionError as error:
+            return self._late(error, connected=False)
         except TransferError as error:
             return error
         return None
+
+    def _late(self, error: NoConnectionError, *, connected: bool) -> TransferError:
+        """No connection in time; if there is not even one to the proxy, it is the proxy's fault."""
+        return error if connected or self.attempt.proxy is None else unreachable_proxy(error)
 
     def _judge(self) -> None:
         received = self._received

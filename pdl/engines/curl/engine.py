@@ -11,25 +11,22 @@ import pycurl
 
 from pdl.engines.addresses import allowed, found
 from pdl.engines.leash import CLOSED
-from pdl.engines.limits import open_files
+from pdl.engines.limits import affordable, room
 from pdl.engines.stopwatch import Stopwatch
 from pdl.errors import EngineError, SettingsError
-from pdl.http.fault import TransferError
+from pdl.http.fault import TransferError, unreachable_proxy
 from pdl.http.routes import given_ca_location
 from pdl.model import Attempt, Event
 from pdl.resolver import Address, Lookup, Resolver
 from pdl.settings import Settings
 
 from .carriage import Carriage
-from .faults import behind_proxy
 from .handles import Handles, peer
 from .inquiries import Inquiries
 from .loop import Loop
 
 _CONNECTIONS = 256
 """Connections that are kept, over all hosts, if no more attempts than that are carried at once."""
-_OTHERS = 64
-"""Descriptors that are left to all else that the program does."""
 _LOOKED_AFTER = 0.05
 """Seconds between two looks at every attempt; more where there are so many that looking takes time."""
 _LOOK = 20e-6
@@ -82,9 +79,9 @@ class CurlEngine:
         """Give the attempt to libcurl, unless it has to wait until more is known of its origin."""
         origin, inquiries = carriage.origin, self._inquiries
         try:
-            addresses = allowed(found(lookup), refuse_link_local=carriage.attempt.refuse_link_local)
+            addresses = allowed(found(lookup), carriage.attempt.reach)
         except TransferError as error:
-            self._ended.append(carriage.give_up(behind_proxy(error) if carriage.attempt.proxy else error))
+            self._ended.append(carriage.give_up(unreachable_proxy(error) if carriage.attempt.proxy else error))
             return
         patient = inquiries.multiplexes(origin) if origin is not None else False
         if patient is not None:
@@ -199,12 +196,10 @@ class CurlEngine:
 
 def _affordable(jobs: int) -> tuple[int, int]:
     """The attempts and the connections that the limit of open files allows; each attempt takes two of them."""
-    limit = open_files()
-    if limit is None:
+    allowed, capacity = room(), affordable(jobs, 2)
+    if allowed is None:
         return jobs, max(_CONNECTIONS, jobs)
-    room = limit - min(_OTHERS, limit * 3 // 4)
-    capacity = max(1, min(jobs, room // 2))
-    return capacity, max(capacity, min(max(_CONNECTIONS, jobs), room - capacity))
+    return capacity, max(capacity, min(max(_CONNECTIONS, jobs), allowed - capacity))
 
 
 def _check(settings: Settings) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from typing import NamedTuple
 
 import pycurl
 
+from pdl.descriptors import shortage
 from pdl.errors import Kind
-from pdl.http.fault import TransferError
+from pdl.http.fault import TransferError, unreachable_proxy
 
 
 class Failure(NamedTuple):
@@ -69,29 +71,42 @@ _KINDS = {
 }
 
 
+_ENDS_EARLY = re.compile(r"invalid frame: FRAME\[DATA, .*\beos=1\b")
+"""libcurl's words for the last piece of a body that is shorter than its Content-Length (RFC 9113 section 8.1.1)."""
+
+
 def fault(failure: Failure) -> TransferError:
     """The fault that a transfer died of."""
     if failure.proxied and failure.secure and not failure.answered:
         if failure.tunnel >= 300:
-            refusal = f"the proxy refused the tunnel: {failure.tunnel}"
-            return TransferError(Kind.PROXY, refusal, retries=0 if 400 <= failure.tunnel < 500 else None)
+            return TransferError(
+                Kind.PROXY,
+                f"the proxy refused the tunnel: {failure.tunnel}",
+                retries=0 if 400 <= failure.tunnel < 500 else None,
+                proxy_failed=failure.tunnel == 407,
+            )
         if failure.tunnel == 0 and not failure.connected:
-            return TransferError(Kind.PROXY, f"the proxy cannot be reached: {_words(failure)}")
+            return unreachable_proxy(_direct(failure))
+    found = _direct(failure)
+    if failure.proxied and not failure.secure and found.kind in (Kind.CONNECT, Kind.TLS, Kind.DNS):
+        return unreachable_proxy(found)
+    return found
+
+
+def _direct(failure: Failure) -> TransferError:
+    """The fault, as if there were no proxy."""
     kind = _KINDS.get(failure.code, Kind.INTERNAL)
-    if failure.proxied and not failure.secure and kind in (Kind.CONNECT, Kind.TLS):
-        return TransferError(Kind.PROXY, f"the proxy cannot be reached: {_words(failure)}")
     if kind is Kind.TLS:
         return _tls(failure)
     if kind is Kind.CONNECT:
-        return TransferError(kind, f"cannot connect: {_words(failure)}")
+        short = shortage() if failure.errno == 0 else None  # libcurl does not tell what the system said of a socket
+        words = _words(failure) if short is None else os.strerror(short)
+        return TransferError(kind, f"cannot connect: {words}", errno=short)
     if kind is Kind.RESET:
         return _broken(failure)
+    if failure.code == pycurl.E_PARTIAL_FILE and not failure.message:
+        return TransferError(kind, "the connection ended within the body")
     return TransferError(kind, _words(failure))
-
-
-def behind_proxy(error: TransferError) -> TransferError:
-    """What it means that there are no addresses, if it is the proxy that was looked up."""
-    return TransferError(Kind.PROXY, f"the proxy cannot be reached: {error.message}")
 
 
 def _tls(failure: Failure) -> TransferError:
@@ -108,8 +123,13 @@ def _broken(failure: Failure) -> TransferError:
     """The connection ended; in a body over TLS, and without a word of the system, its closing alert is missing."""
     if "oo large" in failure.message:
         return TransferError(Kind.PROTOCOL, f"the response head is out of bounds: {_words(failure)}")
-    if failure.answered and failure.secure and failure.code == pycurl.E_RECV_ERROR and not failure.errno:
+    silent = failure.code == pycurl.E_RECV_ERROR and not failure.errno
+    if failure.answered and failure.secure and (silent or "unexpected eof" in failure.message):
         return TransferError(Kind.TRUNCATED, "the TLS connection was cut without its closing alert")
+    if failure.code == _HTTP2_STREAM and _ENDS_EARLY.search(failure.message):
+        return TransferError(
+            Kind.TRUNCATED, "the server ended the HTTP/2 stream before the length that it had told"
+        )
     if failure.code == pycurl.E_GOT_NOTHING:
         return TransferError(Kind.RESET, "the server closed the connection without a reply")
     return TransferError(Kind.RESET, f"the connection broke: {_words(failure)}")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 
 from pdl.engines.leash import CLOSED
+from pdl.engines.limits import affordable
 from pdl.engines.tls import is_ca_given, tls_context
 from pdl.errors import EngineError, Kind
 from pdl.http.routes import given_ca_location
@@ -26,6 +27,8 @@ CLOSING = 1.2
 """Seconds that `close` gives the workers to end by themselves."""
 _MOST = 60 if sys.platform == "win32" else sys.maxsize
 """Workers; Windows waits for no more things at once."""
+_DESCRIPTORS = 4
+"""What a worker takes of this process: the ends of its pipes, and what tells of its death."""
 _TRIES = 3
 """Processes that may fail in a row before one is ready, until that is the engine's collapse."""
 _JUDGED_EVERY = 1.0
@@ -44,7 +47,7 @@ class ProcessesEngine:
 
     def __init__(self, settings: Settings) -> None:
         refuse_impossible()
-        self.capacity = min(settings.jobs, _MOST)
+        self.capacity = affordable(min(settings.jobs, _MOST), _DESCRIPTORS)
         self._settings = _for_workers(settings)
         self._most = self.capacity
         self._hands: dict[Connection, Hand] = {}
