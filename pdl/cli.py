@@ -99,6 +99,9 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
 @_option("--content-disposition", is_flag=True, help="Take the names that servers send, in the layout's folders.")
 @_option("--overwrite", is_flag=True, help="Replace files that exist.")
 @_option("--update", is_flag=True, help="Ask again for what is done, and replace what has changed.")
+@_option("--verify", is_flag=True, help="Read what is there, and fetch what is missing or damaged.")
+@_option("--dry-run", is_flag=True, help="With --verify, only tell, of what the ledger knows.")
+@_option("--checksums", metavar="FILE", help="Digests by path, such as sha256sum writes.")
 @_option("--retry-failed", metavar="[KINDS]", is_flag=False, flag_value="all", show_default=False,
          help="Try what failed again, without a list: all, or kinds such as http:5xx,timeout.")  # fmt: skip
 @_option("--digest", type=click.Choice(DIGESTS), metavar="NAME",
@@ -122,7 +125,8 @@ def command(context: click.Context, /, sources: tuple[str, ...], **options: Any)
     """
     if options["list_engines"]:
         return _list_engines()
-    from_ledger = options["retry_failed"] is not None or (options["update"] and not sources)
+    from_ledger = options["retry_failed"] is not None or options["dry_run"]
+    from_ledger = from_ledger or ((options["update"] or options["verify"]) and not sources)
     if not sources and not options["demo"] and not from_ledger:
         click.echo(context.get_help())
         return 0
@@ -132,8 +136,9 @@ def command(context: click.Context, /, sources: tuple[str, ...], **options: Any)
     if (face["json_lines"] or face["paths"]) and sys.stdout is None:
         raise click.UsageError("--json and --paths need standard output, which is closed")
     settings = Settings(**options)
-    if settings.retry_failed is not None and sources:
-        raise click.UsageError("--retry-failed takes its entries from the ledger, and no SOURCE; name one with -d")
+    if sources and (settings.retry_failed is not None or settings.dry_run):
+        name = "--dry-run" if settings.dry_run else "--retry-failed"
+        raise click.UsageError(f"{name} takes its entries from the ledger of -d, and no SOURCE")
     if not face["demo"]:
         return _download(_open(sources) if sources else None, settings, face)
     if sources or from_ledger:

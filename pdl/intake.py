@@ -13,7 +13,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import compress
 from operator import not_
 from typing import NamedTuple
@@ -23,10 +23,12 @@ from .model import Download, Entry, Malformed, Partial, Reason, Result, Validato
 from .naming import Naming, identities, key, safe_name
 from .paths import Disk, Found, Paths, seen_from
 from .settings import Settings
+from .storage.checksums import Checksums
 from .storage.database import storable
 from .storage.filter import Filter
 from .storage.ledger import Known, Ledger
 from .storage.recall import Recalled
+from .verification import Verification
 
 _LOADED = 5000
 """Rows of earlier runs that are read at once."""
@@ -79,8 +81,17 @@ class Intake:
         self._loaded = not self._before
         self._next = 1  # the row that the next entry is likely to have; 0 if none is
         self._in_step = True  # the list has been that of the ledger, from the first row on
+        self._damage = ""  # of the file that was looked at last
         self._found_last = 0  # the row of an earlier run that was looked up last
         self._batch = _Batch(0)
+        self.verification = Verification(ledger, self._disk) if settings.verify else None
+        self._dry_run = settings.dry_run
+        self._checksums = Checksums(settings.checksums) if settings.checksums is not None else None
+
+    def close(self) -> None:
+        """Give up what was opened for looking things up."""
+        if self._checksums is not None:
+            self._checksums.close()
 
     def set_check(self, check: Callable[[], None]) -> None:
         """Have something called now and then while files are read, which ends that by raising."""
@@ -184,14 +195,34 @@ class Intake:
         if self._reserved and key(known.path) in self._reserved:
             message = f"{known.path} is a file of the job itself"
             return self._end(_failed(known.row, entry, known.path, message))
-        found = self._disk.look(known.path)
+        entry, found = self._with_digest(entry, known.path), self._disk.look(known.path)
         ended = self._ended(known.row, entry, known.path, found, known)
+        if self._dry_run:
+            return ended or self._lost(known, entry, known.path, found)
         if ended is None:
             return self._readmit(known, entry, known.path, found)
         if ended.reason == "done" and known.finished_size is not None:  # nothing is new; nearly all are like this
             self._batch.confirmed.append(known.row)
             return ended
         return self._end(ended)
+
+    def _with_digest(self, download: Download, path: str) -> Download:
+        """The download, with the digest that the file of checksums has for its path, unless the list has one."""
+        if self._checksums is None or download.digest is not None:
+            return download
+        return replace(download, digest=self._checksums.digest(path))
+
+    def _lost(self, known: Known, download: Download, path: str, found: Found) -> Result:
+        """What is told of a file that would be fetched again."""
+        if not isinstance(found, os.stat_result):
+            what = "is missing"
+        elif found.st_size != known.finished_size:
+            what = f"has {found.st_size} bytes, where {known.finished_size} were fetched"
+        else:
+            what = self._damage
+        return _failed(
+            known.row, download, path, f"{path} {what}; without --dry-run it is fetched again", Kind.DIGEST
+        )
 
     def _readmit(self, known: Known, download: Download, path: str, found: Found) -> Admitted:
         """Have an entry of an earlier run fetched, or what is missing of it."""
@@ -227,6 +258,8 @@ class Intake:
                 continue
             row = batch.first + len(batch.paths)
             path = claim(plain_path(entry, row, mark), mark)
+            if self._checksums is not None:
+                entry = self._with_digest(entry, path)  # noqa: PLW2901 - the same one, with what is known of it
             batch.fresh[mark] = row
             batch.append(mark, entry.url, entry.name, path)
             if _says_more(entry):
@@ -304,11 +337,20 @@ class Intake:
             return _not_regular(row, download, path, finished)
         if finished is not None and (found.st_size < finished or (self._update and found.st_size == finished)):
             return None  # it is pdl's own: it was damaged, or may have changed on its server
+        if self.verification is not None and known is not None and finished == found.st_size:
+            self._damage = self.verification.damage(row, download, path, found)
+            return None if self._damage else _skipped(row, download, path, "done", found.st_size)
         difference = self._disk.difference(download, path, found)
         if difference:
             return _failed(row, download, path, f"{path} is there with {difference}; --overwrite fetches it again")
         is_done = finished == found.st_size or (known is not None and known.may_be_published)
         is_done = is_done or download.size is not None or download.digest is not None  # and they agree
+        if self.verification is not None:
+            is_done = True
+            if download.digest is None:
+                self.verification.by_size += 1
+            else:
+                self.verification.by_digest += 1
         return _skipped(row, download, path, "done" if is_done else "exists", found.st_size)
 
 

@@ -178,12 +178,13 @@ class Disk:
         if download.digest is None:
             return ""
         try:
-            actual = self._digest(path, download.digest.algorithm)
+            actual = self.digest(path, download.digest.algorithm)
         except OSError as error:
             return f"a digest that cannot be computed ({error.strerror or error})"
         return "" if actual == download.digest.value else f"another {download.digest.algorithm} than the list says"
 
-    def _digest(self, path: str, algorithm: str) -> str:
+    def digest(self, path: str, algorithm: str) -> str:
+        """The digest of a file; follows no link and may raise OSError."""
         digest = hashlib.new(algorithm, usedforsecurity=False)
         flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         with os.fdopen(os.open(self._prefix + path, flags), "rb", buffering=0) as file:

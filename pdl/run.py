@@ -70,12 +70,7 @@ class Run:
         self._unwritten: list[Result] = []  # what the ledger has yet to be told
         self._fetched: list[tuple[Result, Outcome]] = []  # the same, of files that have come
         self._untold: list[Result] = []  # what reporter and caller have yet to be told
-        if (source is None) != (settings.retry_failed is not None) and not (source is None and settings.update):
-            raise SettingsError(
-                "retry_failed takes its entries from the ledger, and no list beside it"
-                if source is not None
-                else "without a list only what the ledger knows can be asked for: retry_failed or update"
-            )
+        _check_list(source, settings)
         self._started = time.monotonic()
         self._deadline = math.inf if settings.deadline is None else self._started + settings.deadline
         self._losses: list[Exception] = []
@@ -118,7 +113,7 @@ class Run:
     def _recalled(self, settings: Settings) -> Recall:
         if settings.retry_failed is not None:
             return Recall(self._ledger, parse_kinds(settings.retry_failed))
-        return Recall(self._ledger, None)
+        return Recall(self._ledger, None, fetched_only=settings.dry_run)
 
     @property
     def _is_read(self) -> bool:
@@ -525,7 +520,8 @@ class Run:
         """Tell the last news and close what holds files, each step whatever happens to the others."""
         now = time.monotonic()
         self._seconds = now - self._started
-        steps: list[Callable[[], object]] = [self._close_ledger, self._publisher.close, self._close_failed]
+        steps: list[Callable[[], object]] = [self._tell_verified, self._close_ledger]
+        steps += [self._intake.close, self._publisher.close, self._close_failed]
         steps += [self._tell_results, lambda: self._reporter.on(self._progress(now)), self._reporter.close]
         for step in steps:
             try:
@@ -540,6 +536,10 @@ class Run:
         if self._losses:
             losses, self._losses = self._losses, []
             raise losses[0]
+
+    def _tell_verified(self) -> None:
+        if self._intake.verification is not None:
+            self._reporter.on(Notice(self._intake.verification.account()))
 
     def _close_failed(self) -> None:
         if self._failed is not None:
@@ -573,6 +573,17 @@ class Run:
             seconds=self._seconds if self._closed else time.monotonic() - self._started,
             failures=self._ledger.failures(),
             stopped=self._stop,
+        )
+
+
+def _check_list(source: Source | None, settings: Settings) -> None:
+    """Refuse a list where the ledger has the entries, and none where it has not."""
+    if source is not None and (settings.retry_failed is not None or settings.dry_run):
+        name = "dry_run" if settings.dry_run else "retry_failed"
+        raise SettingsError(f"{name} takes its entries from the ledger, and no list beside it")
+    if source is None and not (settings.retry_failed is not None or settings.update or settings.verify):
+        raise SettingsError(
+            "without a list there must be retry_failed, update or verify, for what the ledger knows"
         )
 
 

@@ -55,6 +55,9 @@ class Settings:
         content_disposition: take names from the servers, where the list and `output` give none.
         overwrite: replace files that exist.
         update: ask again for what is done, and replace what has changed.
+        verify: read what is there, and fetch what is missing or damaged.
+        dry_run: with `verify`, only tell; of what the ledger knows.
+        checksums: file of digests by path, such as sha256sum writes.
         retry_failed: kinds of failures to try again, taken from the ledger instead of a list; `all` takes all.
         digest: algorithm of the digest that is computed of every file and kept in the ledger.
         failed: file that receives the failed lines, to be fed back.
@@ -88,23 +91,38 @@ class Settings:
     content_disposition: bool = False
     overwrite: bool = False
     update: bool = False
+    verify: bool = False
+    dry_run: bool = False
+    checksums: str | None = None
     retry_failed: str | None = None
     digest: str | None = None
     failed: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("dest", "cacert", "failed", "output"):
+        for name in ("dest", "cacert", "failed", "output", "checksums"):
             object.__setattr__(self, name, _checked_path(name, getattr(self, name)))
         object.__setattr__(self, "headers", _checked_headers(self.headers))
         object.__setattr__(self, "accept", _checked_accept(self.accept))
         if not isinstance(self.netrc, bool):
             object.__setattr__(self, "netrc", _checked_path("netrc", self.netrc))
         self._check_numbers()
-        for name in ("http3", "insecure", "block_private", "content_disposition", "overwrite", "update", "raw"):
+        for name in (
+            "http3",
+            "insecure",
+            "block_private",
+            "content_disposition",
+            "overwrite",
+            "update",
+            "verify",
+            "dry_run",
+            "raw",
+        ):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is True or False, not {getattr(self, name)!r}")
         if self.layout not in get_args(Layout):
             raise SettingsError(f"layout is one of {', '.join(get_args(Layout))}, not {self.layout!r}")
+        if self.dry_run and not self.verify:
+            raise SettingsError("dry_run tells what verify finds, and needs it")
         if self.retry_failed is not None:
             parse_kinds(str(self.retry_failed))
         if self.digest is not None and self.digest not in DIGESTS:
@@ -150,7 +168,9 @@ _LEAST_REAL = (
     ("max_time", 0, True),
     ("deadline", 0, True),
 )
-_OPTIONAL = frozenset({"per_host", "max_filesize", "max_time", "deadline", "cacert", "failed", "output"})
+_OPTIONAL = frozenset(
+    {"per_host", "max_filesize", "max_time", "deadline", "cacert", "failed", "output", "checksums"}
+)
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 

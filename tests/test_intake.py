@@ -332,7 +332,7 @@ def test_a_file_that_is_there_must_be_what_the_list_says(dest, download, message
 def test_a_size_that_differs_spares_reading_the_file(dest, monkeypatch):
     dest.mkdir()
     (dest / "a").write_bytes(b"12345")
-    monkeypatch.setattr("pdl.paths.Disk._digest", lambda *_: pytest.fail("it was read"))
+    monkeypatch.setattr("pdl.paths.Disk.digest", lambda *_: pytest.fail("it was read"))
     with run(dest) as job:
         (result,) = job.admit(Download("http://h/a", size=4, digest=Digest("sha256", SHA)))
     assert result.kind is Kind.NAME

@@ -26,6 +26,7 @@ FLOORS = (
     {"logins", "naming", "networks", "proxies", "progress", "resolver", "retry", "sources", "storage"},
     # decisions
     {"paths", "http"},
+    {"verification"},
     {"intake", "scheduler"},
     # what carries them out
     {"engines"},

@@ -14,7 +14,7 @@ from itertools import chain, islice, repeat
 from typing import Any, NamedTuple, cast
 
 from pdl.errors import Kind
-from pdl.model import Download, Outcome, Partial, Reason, Result, Status, Validator
+from pdl.model import Digest, Download, Outcome, Partial, Reason, Result, Status, Validator
 
 from .database import connect, open_database, storable, translated
 from .destination import prepare_destination
@@ -281,6 +281,18 @@ class Ledger:
         statement = "SELECT COALESCE(final_url, url), etag, last_modified FROM entry WHERE row = ?"
         validator = Validator(*self._execute(statement, (row,)).fetchone())
         return validator or None
+
+    def digest(self, row: int, size: int) -> Digest | None:
+        """The digest of a file that a run has put there, or of the list; None if there is none.
+
+        Args:
+            row: of the entry.
+            size: bytes of the file now; a digest of one of another size says nothing.
+        """
+        statement = """SELECT COALESCE(entry.digest, given.digest) FROM entry LEFT JOIN given USING (row)
+            WHERE row = ? AND entry.size = ?"""
+        found = self.select(statement, (row, size))
+        return Digest(*found[0][0].split(":")) if found and found[0][0] else None
 
     def renew(self, row: int, outcome: Outcome) -> None:
         """Write down the version of a file that was there already, as the server calls it now."""

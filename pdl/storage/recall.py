@@ -35,12 +35,15 @@ class Recall:
     Args:
         ledger: of the destination.
         failures: those to read; None reads every download, whatever became of it.
+        fetched_only: of these, only those whose file is there or was.
     """
 
-    def __init__(self, ledger: Ledger, failures: Sequence[Failures] | None) -> None:
+    def __init__(self, ledger: Ledger, failures: Sequence[Failures] | None, *, fetched_only: bool = False) -> None:
         self._ledger = ledger
         self._last = 0
         self._condition, self._values = _condition(failures)
+        if fetched_only:
+            self._condition += " AND entry.size IS NOT NULL"
 
     def take(self, limit: int) -> list[Recalled]:
         """The next ones; none at the end."""
