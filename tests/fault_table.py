@@ -1,8 +1,8 @@
 """The table of faults: what goes wrong with downloads, what pdl makes of it, and which tests have seen that.
 
-A test that covers a row carries `@pytest.mark.fault(12)`, with as many numbers as it covers, and with `engine=` if it
-is about one engine. `--fault-table FILE` writes what has passed into a file. A row that no test has covered, or not
-on every engine that can be used here, is shown in it and fails the run.
+A test that covers a row carries `@pytest.mark.fault(12)`, with as many numbers as it covers, and with `engine=` if
+it is about one engine. `--fault-table FILE` writes what has passed into a file. A row that no test has covered, or
+not on every engine that can be used here, is shown in it and fails the run.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ROWS: dict[int, Row] = {
     3: Row("chunk sizes that are no numbers, too large or too small", "`protocol`; tried again once"),
     4: Row("the connection is reset within the body", "`reset`; tried again, continued"),
     5: Row("TLS ends without its closing alert", "`truncated` where only the end frames the body; tried again"),
-    6: Row("the connection ends before a byte of the reply", "a new one at once if it was used before, else `reset`"),
+    6: Row("the connection ends before a byte of the reply", "a new one at once if it was re-used, else `reset`"),
     7: Row("the head is cut before its blank line", "`reset`; tried again; never an empty file"),
     8: Row("nothing comes, or nothing more", "`timeout`; tried again"),
     9: Row("bytes that drip in for ever", "`timeout`, by the least speed or the time for the file"),
@@ -83,7 +83,7 @@ ROWS: dict[int, Row] = {
     45: Row("SIGINT, SIGTERM, SIGHUP, once and twice", "a clean end within seconds; the second one at once"),
     46: Row("a second run in the same destination", "refused, with the process that holds it", _SHARED),
     47: Row("names that do not exist, or do not resolve in time", "`dns` or `timeout`; an unknown one once more"),
-    48: Row("addresses that do not answer before one that does", "the one that does, without waiting for the others"),
+    48: Row("addresses that do not answer, before one that does", "that one, without waiting for the others"),
     49: Row("certificates and versions of TLS that are not to be trusted", "`tls`; not tried again"),
     50: Row("a proxy that is not there or refuses", "`proxy`; no direct connection instead"),
     51: Row("no descriptors left", "fewer at once, and waiting; no entry fails for it"),
@@ -224,8 +224,8 @@ INTRODUCTION = f"""\
 # Faults, and what has shown that they are met
 
 Each row is something that goes wrong with downloads: on the network, in a server, on the disk, in a process or in a
-list. The third column is what pdl makes of it; the words in code are the kinds of the README's table of failures. The
-fourth says on which engines a test has met the fault and passed: `all` of them, some, or none where it is decided
+list. The third column is what pdl makes of it; the words in code are the kinds of failures in the README's table.
+The fourth says on which engines a test has met the fault and passed: `all` of them, some, or none where it is decided
 before an engine sees anything. The last has these tests, below `tests/`. The file is made by a run of all tests:
 
     {COMMAND}
