@@ -225,8 +225,8 @@ INTRODUCTION = f"""\
 
 Each row is something that goes wrong with downloads: on the network, in a server, on the disk, in a process or in a
 list. The third column is what pdl makes of it; the words in code are the kinds of failures in the README's table.
-The fourth says on which engines a test has met the fault and passed: `all` of them, some, or none where it is decided
-before an engine sees anything. The last has these tests, below `tests/`. The file is made by a run of all tests:
+The fourth says on which engines a test has met the fault and passed: `all` of them, some, or none where it is
+decided before an engine sees anything. The last has these tests, below `tests/`. A run of all tests makes the file:
 
     {COMMAND}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from pathlib import Path
 
 import pytest
@@ -34,9 +35,9 @@ def then_another(engine_name: str, server: FaultServer, target: str, folder: Pat
 
 
 @pytest.mark.parametrize("target", covering(DOUBTFUL))
-def test_a_reply_of_doubtful_end_ends_its_connection(
-    engine_name, server: FaultServer, tmp_path: Path, target: str
-):
+def test_a_reply_of_doubtful_end_ends_its_connection(engine_name, server: FaultServer, tmp_path: Path, target: str):
+    if engine_name == "curl" and target == "/forged/late" and not hasattr(select, "epoll"):
+        pytest.skip("without epoll, libcurl looks at a kept connection only a second after its last use")
     _, after = then_another(engine_name, server, target, tmp_path)
     assert after.verdict is Verdict.DONE, after
     assert (tmp_path / "1.part").read_bytes() == server.content("/file/next")
@@ -54,7 +55,9 @@ def test_broken_chunks_end_their_connection(engine_name, server: FaultServer, tm
 
 
 @pytest.mark.fault(6)
-@pytest.mark.parametrize("target", ["/no-reply/when-reused", "/reset/before-head?times=1", "/no-reply/always?times=1"])
+@pytest.mark.parametrize(
+    "target", ["/no-reply/when-reused", "/reset/before-head?times=1", "/no-reply/always?times=1"]
+)
 def test_a_used_connection_that_ends_without_a_reply_costs_no_attempt(
     engine_name, server: FaultServer, tmp_path: Path, target: str
 ):

@@ -109,6 +109,54 @@ def test_a_process_that_was_forked_does_not_keep_the_loop_busy(monkeypatch: pyte
         one.close()
 
 
+@pytest.mark.parametrize(
+    ("came", "stays"), [(b"HTTP/1.1 200 OK\r\n", False), (b"\x17\x03\x03\x00\x10", True), (b"\x15\x03", True)]
+)
+def test_a_kept_connection_that_something_unasked_came_over_is_ended(came: bytes, stays: bool):
+    """Unless it is a record of TLS, which libcurl has to read."""
+    if not hasattr(select, "epoll"):
+        pytest.skip("there is no epoll here")
+    watch = EpollWatch()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        watch.want(ours.fileno(), READ)
+        watch.want(ours.fileno(), 0)
+        theirs.send(came)
+        watch.weed(watch.news())
+        assert watch.news() == []
+        if stays:
+            assert ours.recv(100) == came
+            ours.send(b"x")
+        else:
+            assert ours.recv(100) == b""
+            with pytest.raises(BrokenPipeError):
+                ours.send(b"x")
+    watch.close()
+
+
+def test_what_has_taken_the_number_of_a_kept_connection_is_left_alone():
+    if not hasattr(select, "epoll"):
+        pytest.skip("there is no epoll here")
+    watch = EpollWatch()
+    ours, theirs = socket.socketpair()
+    number = ours.fileno()
+    copy = os.dup(number)  # as a fork makes one
+    watch.want(number, READ)
+    watch.want(number, 0)
+    others = socket.socketpair()
+    os.dup2(others[0].fileno(), number)  # closes what it was
+    theirs.send(b"something")
+    others[1].send(b"something else")
+    watch.weed(watch.news())
+    assert others[0].recv(100) == b"something else"
+    others[0].send(b"it stands")
+    assert others[1].recv(100) == b"it stands"
+    watch.close()
+    os.close(copy)
+    for one in (ours, theirs, *others):
+        one.close()
+
+
 def test_connections_that_died_while_they_were_kept_cost_no_attempt(server: FaultServer, tmp_path: Path):
     """libcurl gives up when it has met five of them; the next connection is a new one then."""
     with engine_of("curl", jobs=12) as engine:

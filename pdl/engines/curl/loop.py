@@ -93,20 +93,16 @@ class Loop:
         action, bell, when = self._multi.socket_action, self._bell.fileno(), self._multi.timeout
         # asking costs less than a callback, which would need a clock here that keeps in step with libcurl's
         milliseconds = when()
-        ready: list[tuple[int, int]] = []
-        if self._wishes:
-            self._heed()
         if milliseconds == 0:  # requests go out before answers are read, so that the servers have work meanwhile
-            ready = self._watch.ready(0)  # and before them, connections go that have something unasked to say
+            if news := self._watch.news():
+                self._weed(news)
             action(pycurl.SOCKET_TIMEOUT, 0)
             milliseconds = when()
-            if self._wishes:
-                self._heed()
-        if not ready:
-            if milliseconds >= 0:
-                timeout = min(timeout, milliseconds / 1000)
-            ready = self._watch.ready(timeout)
-        for descriptor, events in ready:
+        if self._wishes:
+            self._heed()
+        if milliseconds >= 0:
+            timeout = min(timeout, milliseconds / 1000)
+        for descriptor, events in self._watch.ready(timeout):
             if descriptor == bell:
                 self._silence()
             else:
@@ -130,6 +126,12 @@ class Loop:
             found += [(handle, 0, "") for handle in good]
             found += bad
         return found
+
+    def _weed(self, news: list[tuple[int, int]]) -> None:
+        """End kept connections over which something came that nobody has asked for, before they are used again."""
+        if self._wishes:
+            self._heed()
+        self._watch.weed(news)
 
     def _heed(self) -> None:
         """Watch what libcurl wants watched now.

@@ -39,6 +39,13 @@ class SelectorWatch:
         elif events != before:
             self._selector.modify(descriptor, events)
 
+    def news(self) -> list[tuple[int, int]]:
+        """Nothing: connections that are kept are not watched here, and libcurl alone looks at them."""
+        return []
+
+    def weed(self, _news: list[tuple[int, int]]) -> None:
+        """As `EpollWatch` does, of nothing."""
+
     def ready(self, timeout: float) -> list[tuple[int, int]]:
         """The sockets at which something wanted can be done, and what; waits up to `timeout` seconds for one."""
         return [(key.fd, events) for key, events in self._selector.select(timeout)]
@@ -90,6 +97,17 @@ class EpollWatch:
             # as selectors do, errors count as both, so that libcurl finds out which it is
             found.append((descriptor, (events & ~select.EPOLLIN and WRITE) | (events & ~select.EPOLLOUT and READ)))
         return found
+
+    def news(self) -> list[tuple[int, int]]:
+        """What epoll has to tell now, of connections that are wanted for something and of those that are kept."""
+        return self._epoll.poll(0)
+
+    def weed(self, news: list[tuple[int, int]]) -> None:
+        """Let go of kept connections that have something to tell, and end those that an answer came over."""
+        for descriptor, _ in news:
+            if descriptor not in self._wanted:
+                self._end_if_spoiled(descriptor)
+                self._drop(descriptor)
 
     def _end_if_spoiled(self, descriptor: int) -> None:
         """End a kept connection over which something came that nobody has asked for.
