@@ -69,7 +69,7 @@ class _TimedReader(io.RawIOBase):
 
 def _read_fault(error: OSError) -> TransferError:
     if isinstance(error, ssl.SSLEOFError) and not error.reason and ssl.OPENSSL_VERSION_INFO >= (3,):
-        # to this class ssl also turns what the system says; it is OpenSSL that has a reason, and only for a true end
+        # ssl calls everything so that the system says; a reason comes from OpenSSL, and only for a true end
         return TransferError(Kind.RESET, f"the connection broke: {os.strerror(errno.ECONNRESET)}")
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return TransferError(Kind.TRUNCATED, "the TLS connection was cut without its closing alert")
