@@ -103,9 +103,7 @@ def deaf_ipv6() -> Iterator[Callable[[int], None]]:
 
         def make(port: int) -> None:
             try:
-                listener = stack.enter_context(
-                    socket.create_server(("::1", port), family=socket.AF_INET6, backlog=0)
-                )
+                made = socket.create_server(("::1", port), family=socket.AF_INET6, backlog=0)
             except OSError:
                 pytest.skip("this machine has no IPv6 on loopback")
             listener = stack.enter_context(made)
