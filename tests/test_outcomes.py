@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import threading
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,6 +153,14 @@ def options(engine_name: str, **more: Any) -> dict[str, Any]:
     return {"engine": engine_name, "retries": 2, "retry_delay": 0.02, "timeout": 5.0, **more}
 
 
+@pytest.mark.fault(59)
+def test_a_request_says_who_asks(engine_name, server: FaultServer, tmp_path: Path):
+    pdl.download(server.url("/file"), tmp_path / "1", **options(engine_name))
+    pdl.download(server.url("/file"), tmp_path / "2", **options(engine_name, user_agent="me (me@example.org)"))
+    agents = [record.header("User-Agent") for record in server.requests]
+    assert agents == [f"pdl/{pdl.__version__}", "me (me@example.org)"]
+
+
 @pytest.mark.parametrize("target", covering({each: [case.row] if case.row else [] for each, case in CASES.items()}))
 def test_a_target_comes_to_the_outcome_in_the_table(engine_name, server: FaultServer, tmp_path: Path, target: str):
     case = CASES[target]
@@ -173,6 +185,7 @@ def test_a_target_comes_to_the_outcome_in_the_table(engine_name, server: FaultSe
         assert files == []
 
 
+@pytest.mark.fault(14)
 def test_a_range_request_carries_the_strong_validator(engine_name, server: FaultServer, tmp_path: Path):
     pdl.download(server.url("/cut?times=1"), tmp_path, **options(engine_name))
     first, second = server.requests
@@ -180,6 +193,26 @@ def test_a_range_request_carries_the_strong_validator(engine_name, server: Fault
     assert second.header("If-Range") == '"' + second.header("If-Range").strip('"') + '"'  # type: ignore[union-attr]
 
 
+@pytest.mark.fault(15)
+def test_a_host_that_ignores_ranges_is_asked_for_no_more_of_them(engine_name, server: FaultServer, tmp_path: Path):
+    found_out = threading.Event()
+
+    def entries() -> Iterator[str]:
+        yield server.url("/range/ignored/a")
+        found_out.wait(20)
+        yield server.url("/cut/b?times=1")
+
+    with pdl.iter_downloads(entries(), tmp_path, **options(engine_name)) as downloads:
+        for result in downloads:
+            found_out.set()
+            assert result.status == "done"
+    assert {record.header("Range") for record in server.requests_for("/range/ignored/a")} == {WHOLE, TAIL}
+    assert [record.header("Range") for record in server.requests_for("/cut/b")] == [WHOLE, WHOLE]
+    for name, target in (("a", "/range/ignored/a"), ("b", "/cut/b?times=1")):
+        assert (tmp_path / name).read_bytes() == server.content(target)
+
+
+@pytest.mark.fault(58)
 def test_a_right_digest_and_size_are_done_and_wrong_ones_fail(engine_name, server: FaultServer, tmp_path: Path):
     url, content = server.url("/file/x.bin"), server.content("/file/x.bin")
     digest = hashlib.sha256(content).hexdigest()
@@ -193,6 +226,7 @@ def test_a_right_digest_and_size_are_done_and_wrong_ones_fail(engine_name, serve
     assert sorted(path.name for path in tmp_path.iterdir()) == [".pdl", "right"]
 
 
+@pytest.mark.fault(24, 27)
 def test_nothing_of_the_user_crosses_to_another_origin(
     engine_name, server: FaultServer, other_server: FaultServer, tmp_path: Path
 ):
@@ -209,6 +243,20 @@ def test_nothing_of_the_user_crosses_to_another_origin(
     assert "secret" not in repr(result)
 
 
+@pytest.mark.fault(24)
+def test_nothing_of_the_user_crosses_from_https_to_http(
+    engine_name, server: FaultServer, tls_server: FaultServer, ca_pem: str, tmp_path: Path
+):
+    url = tls_server.url(f"/redirect?to={server.url('/file/there')}").replace("https://", "https://me:secret@", 1)
+    headers = {"X-Api-Key": "k", "Cookie": "c"}
+    result = pdl.download(url, tmp_path, **options(engine_name, headers=headers, cacert=ca_pem))
+    assert result.status == "done"
+    (here,), (there,) = tls_server.requests, server.requests
+    assert (here.header("X-Api-Key"), here.header("Cookie"), bool(here.header("Authorization"))) == ("k", "c", True)
+    assert {name for name, _ in there.headers} == {"Host", "User-Agent", "Accept", "Accept-Encoding"}
+
+
+@pytest.mark.fault(27)
 def test_a_redirect_within_the_origin_keeps_what_the_user_gave(engine_name, server: FaultServer, tmp_path: Path):
     url = server.url("/redirect?to=/login").replace("http://", "http://user:password@")
     assert pdl.download(url, tmp_path, **options(engine_name, headers={"X-Api-Key": "k"})).status == "done"
@@ -234,6 +282,7 @@ def test_a_mirror_that_fails_for_good_is_not_asked_again(
     assert (len(server.requests), len(other_server.requests)) == (1, 3)
 
 
+@pytest.mark.fault(28, 59)
 def test_a_pause_holds_a_host_and_no_other(
     engine_name, server: FaultServer, other_server: FaultServer, tmp_path: Path
 ):
@@ -248,6 +297,7 @@ def test_a_pause_holds_a_host_and_no_other(
     assert all(record.arrived < second for record in other_server.requests)
 
 
+@pytest.mark.fault(59)
 def test_a_cap_per_host_holds_and_blocks_no_other_host(
     engine_name, server: FaultServer, other_server: FaultServer, tmp_path: Path
 ):
@@ -261,6 +311,7 @@ def test_a_cap_per_host_holds_and_blocks_no_other_host(
         assert server.max_in_flight() == other_server.max_in_flight() == 2
 
 
+@pytest.mark.fault(28, 59)
 def test_a_host_that_wants_to_be_left_alone_for_long_is(engine_name, server: FaultServer, tmp_path: Path):
     urls = [server.url("/status/503?retry_after=3600"), *(server.url(f"/file/{n}") for n in range(5))]
     summary = pdl.download_all(urls, tmp_path, **options(engine_name, jobs=1))
@@ -269,6 +320,7 @@ def test_a_host_that_wants_to_be_left_alone_for_long_is(engine_name, server: Fau
     assert len(server.requests) == 1
 
 
+@pytest.mark.fault(49)
 def test_https_works_and_a_strange_certificate_does_not(
     engine_name, tls_server: FaultServer, ca_pem: str, tmp_path: Path
 ):
@@ -298,6 +350,7 @@ def test_a_proxy_carries_http_and_tunnels_https(
     assert len(proxy_server.requests) == seen
 
 
+@pytest.mark.fault(50)
 def test_a_proxy_that_wants_other_credentials_is_asked_once(
     engine_name, server: FaultServer, tls_server: FaultServer, ca_pem: str, tmp_path: Path
 ):
@@ -313,18 +366,21 @@ def test_a_proxy_that_wants_other_credentials_is_asked_once(
         assert len(proxy.requests) == 2
 
 
+@pytest.mark.fault(50)
 def test_a_proxy_without_an_address_is_a_failure_of_the_proxy(engine_name, server: FaultServer, tmp_path: Path):
     proxy = "http://no-such-name.invalid:3128"
     result = pdl.download(server.url("/file"), tmp_path, **options(engine_name, proxy=proxy, retries=0))
     assert (result.kind, "no-such-name.invalid" in result.message) == (Kind.PROXY, True)
 
 
+@pytest.mark.fault(50)
 def test_a_dead_proxy_is_a_failure_of_the_proxy(engine_name, server: FaultServer, refused_url: str, tmp_path: Path):
     result = pdl.download(server.url("/file"), tmp_path, **options(engine_name, proxy=refused_url, retries=0))
     assert result.kind is Kind.PROXY
     assert not server.requests
 
 
+@pytest.mark.fault(34, 36)
 @pytest.mark.parametrize("layout", ["flat", "tree", "hash"])
 def test_odd_names_stay_below_the_destination(engine_name, server: FaultServer, tmp_path: Path, layout: str):
     dest = tmp_path / "deep" / "dest"
@@ -359,6 +415,34 @@ def test_a_template_names_the_files(engine_name, server: FaultServer, tmp_path: 
     assert sorted(path.name for path in tmp_path.iterdir()) == [".pdl", "000001-x.jpg", "000003-y.png"]
 
 
+@pytest.mark.fault(35)
+def test_the_first_of_the_list_keeps_its_name_however_late_it_comes(
+    engine_name, server: FaultServer, tmp_path: Path
+):
+    urls = [server.url(f"/{folder}/x.jpg?delay={delay}") for folder, delay in (("a", 0.3), ("b", 0), ("c", 0.1))]
+    with pdl.iter_downloads(urls, tmp_path, **options(engine_name, jobs=3)) as downloads:
+        paths = {result.index: result.path for result in downloads}
+    assert paths[1] == "x.jpg"
+    assert len(set(paths.values())) == 3
+    assert all(re.fullmatch(r"x\.[0-9a-f]{16}\.jpg", str(paths[number])) for number in (2, 3))
+    for number, url in enumerate(urls, 1):
+        content = server.content(url.removeprefix(server.origin))
+        assert (tmp_path / str(paths[number])).read_bytes() == content
+
+
+@pytest.mark.fault(36)
+def test_names_that_some_file_systems_take_for_the_same_are_never_both_used(
+    engine_name, server: FaultServer, tmp_path: Path
+):
+    urls = [server.url(path) for path in ("/A.JPG", "/a.jpg", "/caf%C3%A9", "/cafe%CC%81")]
+    with pdl.iter_downloads(urls, tmp_path, **options(engine_name)) as downloads:
+        paths = {result.index: result.path for result in downloads}
+    assert (paths[1], paths[3]) == ("A.JPG", "caf\u00e9")
+    assert re.fullmatch(r"a\.[0-9a-f]{16}\.jpg", str(paths[2]))
+    assert len({unicodedata.normalize("NFC", str(path)).casefold() for path in paths.values()}) == 4
+
+
+@pytest.mark.fault(35)
 def test_what_is_there_is_skipped_without_a_request(engine_name, server: FaultServer, tmp_path: Path):
     (tmp_path / "mine").write_bytes(b"mine")
     urls = [server.url("/file/a"), server.url("/mine"), server.url("/file/a")]
@@ -374,6 +458,7 @@ def test_what_is_there_is_skipped_without_a_request(engine_name, server: FaultSe
     assert (tmp_path / "mine").read_bytes() == server.content("/mine")
 
 
+@pytest.mark.fault(41)
 def test_a_planted_link_is_neither_followed_nor_replaced(engine_name, server: FaultServer, tmp_path: Path):
     outside = tmp_path / "outside"
     outside.write_bytes(b"precious")
