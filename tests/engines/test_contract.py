@@ -101,6 +101,7 @@ def test_a_fault_is_a_value_with_the_same_name_on_every_engine(
     assert (outcome.verdict, outcome.kind, outcome.status) == (Verdict.FAILED, *FAILURES[target][:2]), outcome
 
 
+@pytest.mark.fault(47, 49)
 def test_a_refused_connection_a_dead_name_and_a_bad_certificate_are_values(
     engine_name, refused_url: str, tls_server: FaultServer, tmp_path: Path
 ):
@@ -110,6 +111,7 @@ def test_a_refused_connection_a_dead_name_and_a_bad_certificate_are_values(
     assert [found[n].kind for n in (1, 2, 3)] == [Kind.CONNECT, Kind.DNS, Kind.TLS]
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_server_that_accepts_and_says_nothing_times_out(engine_name, tmp_path: Path, scheme: str):
     """Over https no connection stands before the handshake has ended."""
@@ -119,12 +121,14 @@ def test_a_server_that_accepts_and_says_nothing_times_out(engine_name, tmp_path:
         assert fetch_one(engine, url, tmp_path).kind is Kind.TIMEOUT
 
 
+@pytest.mark.fault(8, 9)
 @pytest.mark.parametrize("target", ["/stall/before-head", "/stall/in-body", "/drip?interval=0.1", "/drip-in-head"])
 def test_what_comes_too_slowly_times_out(engine_name, server: FaultServer, tmp_path: Path, target: str):
     with engine_of(engine_name, timeout=0.6) as engine:
         assert fetch_one(engine, server.url(target), tmp_path).kind is Kind.TIMEOUT
 
 
+@pytest.mark.fault(38)
 def test_a_body_without_end_stops_at_the_largest_size(engine_name, server: FaultServer, tmp_path: Path):
     with engine_of(engine_name, max_filesize=100_000) as engine:
         kinds = [fetch_one(engine, server.url(t), tmp_path).kind for t in ("/endless", "/endless-chunks")]
@@ -132,6 +136,7 @@ def test_a_body_without_end_stops_at_the_largest_size(engine_name, server: Fault
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.fault(58)
 def test_a_wrong_digest_fails_and_leaves_no_part(engine_name, server: FaultServer, tmp_path: Path):
     with engine_of(engine_name) as engine:
         outcome = fetch_one(engine, server.url("/file"), tmp_path, digest=Digest("sha256", "0" * 64))
@@ -139,6 +144,7 @@ def test_a_wrong_digest_fails_and_leaves_no_part(engine_name, server: FaultServe
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.fault(5)
 def test_over_tls_an_end_without_closing_alert_is_a_cut(engine_name, tls_server, ca_pem: str, tmp_path: Path):
     with engine_of(engine_name, cacert=ca_pem) as engine:
         whole = fetch_one(engine, tls_server.url("/until-close?size=5000"), tmp_path)
@@ -214,6 +220,7 @@ def breaking(
     return block
 
 
+@pytest.mark.fault(53)
 def test_a_worker_that_raises_ends_its_attempt_with_kind_worker(
     engine_name, server: FaultServer, tmp_path: Path, breaking
 ):
@@ -347,6 +354,7 @@ def hanging_names(
     names.set()
 
 
+@pytest.mark.fault(47)
 def test_close_does_not_wait_for_name_resolution(engine_name, hanging_names, tmp_path: Path, nothing_left):
     engine = engines.create(engine_name, Settings(jobs=4, connect_timeout=60.0))
     for attempt in attempts_for(["http://a.hanging/", "http://b.hanging/"], tmp_path)[: engine.capacity]:
@@ -360,6 +368,7 @@ def test_close_does_not_wait_for_name_resolution(engine_name, hanging_names, tmp
     hanging_names.set()
 
 
+@pytest.mark.fault(47)
 def test_a_hanging_name_times_out_and_holds_nobody_else(
     engine_name, hanging_names, server: FaultServer, tmp_path: Path
 ):
@@ -390,6 +399,7 @@ def test_a_reply_that_is_not_wanted_is_not_waited_for(engine_name, server: Fault
     assert {outcome.kind for outcome in found.values()} == {Kind.TOO_LARGE}
 
 
+@pytest.mark.fault(6)
 def test_a_reset_of_a_connection_used_again_costs_nothing(engine_name, server: FaultServer, tmp_path: Path):
     with engine_of(engine_name, jobs=1) as engine:
         first = fetch_one(engine, server.url("/file/first"), tmp_path)
@@ -400,6 +410,7 @@ def test_a_reset_of_a_connection_used_again_costs_nothing(engine_name, server: F
 # line 8: the same requests on the wire
 
 
+@pytest.mark.fault(17, 59)
 def test_the_request_is_the_same_to_the_byte(engine_name, server: FaultServer, tmp_path: Path):
     url = server.url("/File/%7euser/a%2Fb;c=1?x=[1]&y=%e9 z")
     extra = (("X-Api-Key", "k"), ("X-Twice", "1"), ("X-Twice", "2"))
@@ -434,6 +445,7 @@ def test_connections_are_used_again(engine_name, server: FaultServer, tmp_path: 
 # line 9: a consumer that holds the loop
 
 
+@pytest.mark.fault(52)
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_consumer_that_holds_the_loop_costs_no_attempt(
     engine_name, server: FaultServer, tls_server: FaultServer, ca_pem: str, tmp_path: Path, scheme: str
