@@ -144,6 +144,16 @@ def test_a_wrong_digest_fails_and_leaves_no_part(engine_name, server: FaultServe
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.fault(54)
+def test_an_outcome_that_no_pipe_holds_at_once_comes_through(engine_name, server: FaultServer, tmp_path: Path):
+    etag = '"' + "x" * 90_000 + '"'
+    attempts = attempts_for([server.url(f"/cut/{n}?etag={etag}") for n in range(10)], tmp_path)
+    with engine_of(engine_name) as engine:
+        found = outcomes(carry(engine, attempts))
+    assert {outcome.kind for outcome in found.values()} == {Kind.TRUNCATED}
+    assert {outcome.partial and outcome.partial.if_range for outcome in found.values()} == {etag}
+
+
 @pytest.mark.fault(5)
 def test_over_tls_an_end_without_closing_alert_is_a_cut(engine_name, tls_server, ca_pem: str, tmp_path: Path):
     with engine_of(engine_name, cacert=ca_pem) as engine:

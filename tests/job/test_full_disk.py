@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -86,14 +87,21 @@ def test_a_full_disk_stops_the_run_and_keeps_what_came(
 
 
 @pytest.mark.fault(39)
-@pytest.mark.parametrize(("module", "fault"), [(part, {"closes": False}), (publish, {"links": False})])
+@pytest.mark.parametrize(
+    ("module", "fault"),
+    [
+        (part, {"closes": False}),
+        (part, {"closes": False, "code": getattr(errno, "EDQUOT", errno.ENOSPC)}),
+        (publish, {"links": False}),
+    ],
+)
 def test_a_disk_that_is_found_full_at_the_end_of_a_file_gives_no_file(
     engine_name,
     server: FaultServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     module: Any,
-    fault: dict[str, bool],
+    fault: dict[str, Any],
     tmp_path_factory,
 ):
     targets = ["/file/a?size=5000", "/file/b"]
