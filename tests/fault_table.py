@@ -1,7 +1,7 @@
 """The table of faults: what goes wrong with downloads, what pdl makes of it, and which tests have seen that.
 
 A test that covers a row carries `@pytest.mark.fault(12)`, with as many numbers as it covers, and with `engine=` if
-it is about one engine. `--fault-table FILE` writes what has passed into a file. A row that no test has covered, or
+it is about one engine. `--fault-table=FILE` writes what has passed into a file. A row that no test has covered, or
 not on every engine that can be used here, is shown in it and fails the run.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-COMMAND = "python -m pytest --fault-table docs/faults.md"
+COMMAND = "python -m pytest --fault-table=docs/faults.md"
 
 
 class Row(NamedTuple):
@@ -117,14 +117,20 @@ class Difference(NamedTuple):
 
 
 DIFFERENCES = (
-    Difference(4, "all engines but `curl`, on a Python with OpenSSL before 3",
-               "a reset within a TLS body is called `truncated` instead of `reset`; both are tried again and continued",
-               "Python's `ssl` gives the same error for both"),
-    Difference(22, "`curl` on systems without epoll (macOS, Windows)",
-               "an answer that nobody asked for, over a connection that was used less than a second ago, is taken for "
-               "the next one",
-               "libcurl looks at a connection that it kept only after a second, and does not say which it kept"),
-)  # fmt: skip
+    Difference(
+        4,
+        "all engines but `curl`, on a Python with OpenSSL before 3",
+        "a reset within a TLS body is called `truncated` instead of `reset`; both are tried again and continued",
+        "Python's `ssl` gives the same error for both",
+    ),
+    Difference(
+        22,
+        "`curl` on systems without epoll (macOS, Windows)",
+        "an answer that nobody asked for, over a connection that was used less than a second ago, "
+        "is taken for the next one",
+        "libcurl looks at a connection that it kept only after a second, and does not say which it kept",
+    ),
+)
 """The README has them as a table, which a test holds equal."""
 
 
