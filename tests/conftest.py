@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from faultserver import Authority, FaultServer, ProxyServer, Snapshot, assert_nothing_left
 
+pytest_plugins = ["fault_table"]
+
 _VARIABLES = frozenset(
     {
         "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "CURL_CA_BUNDLE", "FORCE_COLOR", "LINES", "NETRC", "NO_COLOR",

@@ -16,6 +16,8 @@ import pdl
 from pdl import networks
 from pdl.errors import Kind
 
+pytestmark = pytest.mark.fault(26)
+
 WORLD = """
     import ipaddress, socket
     from pdl import networks

@@ -13,6 +13,8 @@ from faultserver import FaultServer
 import pdl
 from pdl.errors import Kind
 
+pytestmark = pytest.mark.fault(17, 18, 19)
+
 
 def options(engine_name: str, **more: Any) -> dict[str, Any]:
     return {"engine": engine_name, "retries": 2, "retry_delay": 0.02, "timeout": 5.0, **more}

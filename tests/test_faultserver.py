@@ -422,6 +422,7 @@ def test_connections_that_cannot_be_used_again(server):
         ("/length/junk/a", ["1000s"]),
         ("/length/overflow/a", ["99999999999999999999"]),
         ("/length/differing/a", ["1000", "7"]),
+        ("/length/differing-open/a", ["1000", "7"]),
         ("/length/identical/a", ["1000", "1000"]),
         ("/length/listed/a", ["1000, 1000"]),
     ],
@@ -434,6 +435,26 @@ def test_odd_lengths_stand_before_a_good_body(server, target, lengths):
 def test_a_body_longer_than_its_length(server):
     answer = ask(server, "/length/too-small/a?junk=3")
     assert (answer.value("Content-Length"), len(answer.body)) == ("1000", 1003)
+
+
+@pytest.mark.parametrize(
+    ("target", "end"),
+    [
+        ("/forged/behind-length", b"the body"),
+        ("/forged/behind-chunks", b"0\r\n\r\n"),
+        ("/forged/behind-nothing", b"\r\n\r\n"),
+        ("/forged/late", b"the body"),
+    ],
+)
+def test_another_answer_comes_behind_a_good_one_and_the_connection_stays(server, target, end):
+    with connect(server) as sock:
+        send(sock, target)
+        forged = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nforged\n"
+        data = read_until(sock, forged)
+        assert data.removesuffix(forged).endswith(server.content(target) if end == b"the body" else end)
+        send(sock, "/file/next", "Connection: close")
+        assert read(sock).body == server.content("/file/next")
+    assert {record.connection for record in server.requests} == {1}
 
 
 def test_a_length_beside_chunks(server):
@@ -502,6 +523,7 @@ def resume(server: FaultServer, target: str) -> Answer:
         ("/range/unknown-total/a", "bytes 500-999/*", slice(500, 1000)),
         ("/range/other-total/a", "bytes 500-999/11000", slice(500, 1000)),
         ("/range/huge-total/a", "bytes 500-9223372036854775806/9223372036854775807", slice(500, 1000)),
+        ("/range/beyond-all-bounds/a", "bytes 500-999/99999999999999999999", slice(500, 1000)),
         ("/range/bad-unit/a", "lines 500-999/1000", slice(500, 1000)),
         ("/range/end-before-start/a", "bytes 500-0/1000", slice(500, 1000)),
         ("/range/junk/a", "all of it", slice(500, 1000)),
@@ -520,6 +542,11 @@ def test_a_range_comes_with_fields_that_it_should_not_have_or_without_some(serve
     answer = resume(server, "/range/untyped/a")
     assert (answer.status, answer.values("Content-Type")) == (206, [])
     assert answer.body == server.content("/range/untyped/a")[500:]
+
+
+def test_a_range_with_two_labels(server):
+    answer = resume(server, "/range/twice/a")
+    assert answer.values("Content-Range") == ["bytes 500-999/1000", "bytes 0-999/1000"]
 
 
 def test_a_range_in_parts(server):

@@ -132,6 +132,7 @@ def test_new_entries_are_admitted_in_the_order_of_the_list(dest):
     ]
 
 
+@pytest.mark.fault(57)
 def test_a_malformed_line_fails_with_its_place_and_stops_nothing(dest):
     bad = Malformed(
         Kind.BLOCKED, "only http and https are fetched, not ftp", "ftp://h/x", "list.txt:2", raw="ftp://h/x"
@@ -159,6 +160,7 @@ def test_a_malformed_line_is_no_repeat_of_a_url(dest):
         assert [what for _, what, _ in told(job.admit(*entries))] == ["admitted", "input", "duplicate"]
 
 
+@pytest.mark.fault(35)
 @pytest.mark.parametrize("batch", [1, 2, 1000])
 def test_an_exact_repeat_is_a_duplicate_of_the_first(dest, batch):
     with run(dest) as job:
@@ -185,6 +187,7 @@ def test_the_same_url_under_another_name_is_another_entry(dest, batch):
         ]
 
 
+@pytest.mark.fault(35)
 @pytest.mark.parametrize("batch", [1, 1000])
 def test_the_first_url_keeps_the_plain_name_and_later_ones_get_their_hash(dest, batch):
     urls = [f"http://h/{number}/image.jpg" for number in range(4)]
@@ -193,6 +196,7 @@ def test_the_first_url_keeps_the_plain_name_and_later_ones_get_their_hash(dest, 
     assert [each.path for each in decided] == ["image.jpg", *(hashed("image.jpg", url) for url in urls[1:])]
 
 
+@pytest.mark.fault(36)
 def test_names_that_only_some_file_systems_tell_apart_collide(dest):
     urls = ["http://h/A.jpg", "http://h/a.JPG", "http://h/%C3%89", "http://h/e%CC%81"]
     with run(dest) as job:
@@ -227,6 +231,7 @@ def test_files_and_folders_never_want_the_same_path(dest):
     assert d == hashed("h/d", urls[4])
 
 
+@pytest.mark.fault(36)
 def test_folders_collide_by_case_too(dest):
     with run(dest, "tree") as job:
         paths = [each.path for each in job.admit("http://h/A", "http://h/a/b", "http://h/X/1", "http://h/x/1")]
@@ -234,6 +239,7 @@ def test_folders_collide_by_case_too(dest):
     assert paths[3] == hashed("h/x/1", "http://h/x/1")
 
 
+@pytest.mark.fault(35, 36)
 @pytest.mark.parametrize("layout", ["flat", "tree", "hash"])
 def test_no_two_entries_share_a_path_nor_a_file_and_a_folder(dest, layout, small_stages):
     draw = random.Random(3)
@@ -617,6 +623,7 @@ def test_names_that_are_not_text_are_known_again(dest):
         assert told(job.admit("http://h/b", odd)) == [(2, "admitted", "b"), (1, "admitted", "n_.jpg")]
 
 
+@pytest.mark.fault(43)
 def test_what_a_kill_loses_is_read_again_and_contradicts_nothing(dest):
     program = """if True:
         import os, sys

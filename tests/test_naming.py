@@ -48,6 +48,7 @@ def assert_safe(name):
     assert key(name) != ".pdl"
 
 
+@pytest.mark.fault(34)
 @given(names)
 @example("con.txt")
 @example("lpt9 .txt")
@@ -66,6 +67,7 @@ def test_a_safe_name_stays_as_it_is(text):
     assert safe_name(name) == name
 
 
+@pytest.mark.fault(34)
 @pytest.mark.parametrize(
     ("text", "name"),
     [
@@ -99,6 +101,7 @@ def test_known_texts_give_known_names(text, name):
     assert safe_name(text) == name
 
 
+@pytest.mark.fault(34)
 def test_a_long_name_is_cut_within_a_character_s_bounds_and_keeps_its_extension():
     name = safe_name("ä" * 200 + ".jpeg")
     assert name.endswith("ä.jpeg")
@@ -109,6 +112,7 @@ def test_what_is_too_long_for_an_extension_is_cut_like_the_rest():
     assert len(safe_name("a." + "b" * 300)) == 230
 
 
+@pytest.mark.fault(34)
 @pytest.mark.parametrize(
     ("url", "name"),
     [
@@ -277,6 +281,7 @@ def test_keys_fold_case_and_composition(text):
     assert key_hash(name) == hash64(key(name))
 
 
+@pytest.mark.fault(36)
 @pytest.mark.parametrize(
     ("one", "other"), [("A.jpg", "a.jpg"), ("É", "e\u0301"), ("straße", "STRASSE"), ("ß", "ẞ")]
 )

@@ -18,6 +18,8 @@ from pdl.errors import SettingsError
 from pdl.logins import Logins, logins
 from pdl.settings import Settings
 
+pytestmark = pytest.mark.fault(27)
+
 SECRET = "hunter2"
 LOCAL = f"machine 127.0.0.1 login me password {SECRET}\n"
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from pdl.networks import is_link_local, is_private
 
+pytestmark = pytest.mark.fault(26)
+
 PRIVATE = [
     "0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.100.100.200", "127.0.0.1", "127.255.255.254",
     "168.63.129.16", "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.0.192", "192.0.2.1", "192.88.99.1",

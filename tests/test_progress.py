@@ -98,6 +98,7 @@ def test_what_is_printed_can_be_printed(text):
     escaped.encode("utf-8")
 
 
+@pytest.mark.fault(57)
 @pytest.mark.parametrize(
     ("text", "escaped"),
     [

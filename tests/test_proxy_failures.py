@@ -24,6 +24,8 @@ from pdl.proxies import SUSPECTED, shows_that_it_works
 from pdl.scheduler import Ended, Scheduler
 from pdl.settings import Settings
 
+pytestmark = pytest.mark.fault(50)
+
 PROXY = "http://u:sEcReT@proxy:1"
 REFUSED = Outcome(Verdict.FAILED, Kind.PROXY, "the proxy cannot be reached: refused", proxy_failed=True)
 UNWELCOME = Outcome(Verdict.FAILED, Kind.PROXY, "other credentials (407)", status=407, retries=0, proxy_failed=True)

@@ -134,6 +134,7 @@ def test_an_address_is_its_own_answer_at_once(resolver: Resolver, names: NameSer
     assert not names.asked
 
 
+@pytest.mark.fault(47)
 @pytest.mark.parametrize(
     ("error", "transient"),
     [
@@ -197,6 +198,7 @@ def test_an_answer_is_kept_for_a_while(resolver: Resolver, names: NameServer, cl
     assert names.asked["h"] == 2
 
 
+@pytest.mark.fault(47)
 def test_a_failure_is_kept_for_a_shorter_while(resolver: Resolver, names: NameServer, clock: Clock):
     names.answers["h"] = socket.gaierror(socket.EAI_AGAIN, "later")
     failed(resolver.lookup("h"))
@@ -232,6 +234,7 @@ def test_names_that_are_still_waited_for_are_not_forgotten(
 # what hangs is in nobody's way
 
 
+@pytest.mark.fault(47)
 def test_a_name_that_hangs_holds_no_other(resolver: Resolver, names: NameServer):
     hanging = resolver.lookup("hangs")
     assert answered(resolver.lookup("h"))
@@ -240,6 +243,7 @@ def test_a_name_that_hangs_holds_no_other(resolver: Resolver, names: NameServer)
     assert not hanging.wait(0)
 
 
+@pytest.mark.fault(47)
 def test_names_that_hang_in_every_worker_hold_no_other(
     resolver: Resolver, names: NameServer, monkeypatch: pytest.MonkeyPatch
 ):

@@ -54,6 +54,7 @@ def test_a_failure_that_says_how_many_tries_it_is_worth_is_believed(kind: Kind, 
     assert further_tries(failed(kind, retries=tries, status=503)) == tries
 
 
+@pytest.mark.fault(51)
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
 def test_a_lack_of_descriptors_passes(number: int):
     assert further_tries(failed(Kind.DISK, errno=number)) == math.inf

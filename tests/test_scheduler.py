@@ -177,6 +177,7 @@ def test_a_slot_that_comes_free_is_filled_again():
     assert [attempt.row for attempt in world.start_all()] == [3]
 
 
+@pytest.mark.fault(59)
 def test_a_host_has_its_cap_and_blocks_no_other():
     world = World(per_host=2)
     for n in range(10):
@@ -251,6 +252,7 @@ def test_a_permanent_failure_is_the_end(status: int):
     assert world.end(world.start(), failure).outcome is failure
 
 
+@pytest.mark.fault(3)
 def test_a_kind_that_is_worth_one_further_try_gets_one():
     world = World(retries=4)
     world.add("http://h/")
@@ -317,6 +319,7 @@ def test_with_nothing_to_wait_for_nothing_is_due():
 # Retry-After
 
 
+@pytest.mark.fault(28)
 def test_a_host_that_asks_to_wait_is_left_alone_and_no_other():
     world = World(capacity=2)
     for host in ("busy", "busy", "free"):
@@ -388,6 +391,7 @@ def test_a_host_whose_two_pauses_end_late_is_not_mistaken_for_its_successor():
 # parked hosts
 
 
+@pytest.mark.fault(28)
 def test_a_host_that_asks_for_too_long_is_given_up_when_nothing_else_is_left():
     world = World(per_host=1)
     for url in ("http://parked/1", "http://free/", "http://parked/2"):
@@ -578,6 +582,7 @@ def test_a_restart_behind_a_redirect_begins_at_the_entry():
     assert world.start().url == "http://h/"
 
 
+@pytest.mark.fault(15)
 def test_a_host_that_answers_ranges_with_whole_files_is_asked_for_no_more_ranges():
     world = World()
     world.add("http://h/1")
@@ -614,6 +619,7 @@ def test_a_stop_behind_a_redirect_is_no_try_either():
     assert (world.start().url, task.attempts) == ("http://h/", 1)
 
 
+@pytest.mark.fault(53)
 def test_the_first_death_of_a_worker_is_free_and_the_second_one_is_the_urls():
     world = World(retries=9)
     task = world.add("http://h/", "http://m/")
@@ -693,6 +699,7 @@ def test_a_redirect_is_followed_at_once_and_is_no_try():
     assert (task.attempts, task.url) == (1, "http://h/d")
 
 
+@pytest.mark.fault(23)
 @pytest.mark.parametrize("most", [0, 1, 20])
 def test_redirects_have_a_limit_and_the_failure_shows_the_chain(most: int):
     world = World(max_redirects=most)
@@ -732,6 +739,7 @@ def test_what_the_user_gave_follows_a_redirect_on_its_own_origin():
     assert (attempt.headers, attempt.credentials) == ((("X-All", "1"), ("X-Key", "secret")), "u:p")
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("elsewhere", ["http://other/", "http://h:81/", "https://h/", "http://sub.h/"])
 def test_what_the_user_gave_crosses_to_no_other_origin_and_does_not_come_back(elsewhere: str):
     world = World(headers={"X-All": "1"})
@@ -747,6 +755,7 @@ def test_what_the_user_gave_crosses_to_no_other_origin_and_does_not_come_back(el
     assert (attempt.url, attempt.credentials) == ("http://h/", "u:p")
 
 
+@pytest.mark.fault(27)
 def test_credentials_in_a_location_are_for_that_hop_alone():
     world = World()
     world.add("http://h/", **SECRETS)
@@ -757,6 +766,7 @@ def test_credentials_in_a_location_are_for_that_hop_alone():
     assert world.start().credentials is None
 
 
+@pytest.mark.fault(26)
 def test_the_addresses_of_metadata_services_are_refused_behind_redirects_to_another_host():
     world = World()
     world.add("http://h/")
@@ -769,6 +779,7 @@ def test_the_addresses_of_metadata_services_are_refused_behind_redirects_to_anot
     assert world.start().reach is Reach.NOT_LINK_LOCAL
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize("proxy", ["", "http://proxy:1"])
 @pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]"])
 def test_a_redirect_to_a_link_local_address_is_blocked_behind_proxies_too(host: str, proxy: str):

@@ -101,6 +101,7 @@ def test_what_is_no_url_is_refused_as_input(text: str):
     assert str(raised.value)
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize(
     "text",
     [
@@ -189,6 +190,7 @@ def test_the_fast_and_the_slow_way_agree(text: str):
     assert outcome(canonical, text) == outcome(urls._canonical, text)
 
 
+@pytest.mark.fault(57)
 @given(URLISH | st.text(), st.binary(max_size=40))
 def test_whatever_is_given_a_url_comes_or_a_url_error(text: str, junk: bytes):
     for given_text in (text, "http://" + text, junk.decode("utf-8", "surrogateescape")):
@@ -341,6 +343,7 @@ def test_the_origin_is_scheme_and_authority(start: str):
 # masking
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -367,6 +370,7 @@ def test_of_what_is_no_url_all_that_may_be_userinfo_is_concealed(text: str, expe
     assert concealed(text) == expected
 
 
+@pytest.mark.fault(27)
 @given(st.text(alphabet=st.characters(exclude_characters="/?# \t\n@", exclude_categories=["Zs", "Cc", "Zl", "Zp"])))
 def test_no_password_shows_through_the_mask(password: str):
     secret = f"sEcReT{password}"

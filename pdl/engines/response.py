@@ -7,8 +7,10 @@ size; urllib3 builds on it. This subclass keeps its place in both and replaces w
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
 import io
+import os
 import socket
 import ssl
 from typing import Any, cast
@@ -66,6 +68,9 @@ class _TimedReader(io.RawIOBase):
 
 
 def _read_fault(error: OSError) -> TransferError:
+    if isinstance(error, ssl.SSLEOFError) and not error.reason and ssl.OPENSSL_VERSION_INFO >= (3,):
+        # ssl calls everything so that the system says; a reason comes from OpenSSL, and only for a true end
+        return TransferError(Kind.RESET, f"the connection broke: {os.strerror(errno.ECONNRESET)}")
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
         return TransferError(Kind.TRUNCATED, "the TLS connection was cut without its closing alert")
     if isinstance(error, ssl.SSLError):

@@ -110,6 +110,7 @@ def test_no_address_is_lost_and_each_family_keeps_its_order(addresses: list[Addr
 # what is not allowed
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize("ip", ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254"])
 @pytest.mark.parametrize("first", [True, False])
 def test_a_link_local_address_is_refused_wherever_it_stands(ip: str, first: bool):
@@ -148,6 +149,7 @@ def test_without_an_address_there_is_nothing_to_connect_to():
     assert str(fault([], 80, leash(), Sockets())) == "cannot connect: it has no address"
 
 
+@pytest.mark.fault(48)
 def test_a_refusal_makes_way_for_the_next_address_at_once(monkeypatch: pytest.MonkeyPatch, nothing_left):
     monkeypatch.setattr(module, "STAGGER", 3600.0)  # whoever waits it out runs into the connection's time-out
     try:
@@ -158,6 +160,7 @@ def test_a_refusal_makes_way_for_the_next_address_at_once(monkeypatch: pytest.Mo
         assert sock.getpeername()[0] == "127.0.0.2"
 
 
+@pytest.mark.fault(48)
 def test_an_address_that_never_answers_holds_up_no_other(port: int, monkeypatch: pytest.MonkeyPatch, nothing_left):
     monkeypatch.setattr(module, "STAGGER", 0.01)
     sockets = DeafSockets(2)
@@ -167,6 +170,7 @@ def test_an_address_that_never_answers_holds_up_no_other(port: int, monkeypatch:
     assert all(silent.fileno() == -1 for silent in sockets.silent)
 
 
+@pytest.mark.fault(48)
 def test_an_address_that_answers_late_still_wins_over_those_that_do_not(
     port: int, monkeypatch: pytest.MonkeyPatch, nothing_left
 ):
@@ -263,6 +267,7 @@ def test_connecting_blocks_nobody(port: int, nothing_left):
     assert not any(blocking)
 
 
+@pytest.mark.fault(51)
 def test_without_a_socket_to_be_had_the_attempt_fails(port: int, monkeypatch: pytest.MonkeyPatch):
     def refused(*_: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from carrying import attempts_for, carry, engine_of, fetch_one, outcomes
+from fault_table import covering
 from faultserver import FaultServer
 from in_workers import run_at_start
 
@@ -19,73 +20,76 @@ from pdl.model import Advanced, Attempt, Digest, Finished, Responded, Verdict
 from pdl.settings import Settings
 
 FAILURES = {
-    "/status/404": (Kind.HTTP, 404),
-    "/status/503": (Kind.HTTP, 503),
-    "/status/204": (Kind.EMPTY, 204),
-    "/status/205": (Kind.EMPTY, 205),
-    "/status/304": (Kind.PROTOCOL, 304),
-    "/partial-unasked": (Kind.PROTOCOL, 206),
-    "/cut": (Kind.TRUNCATED, 200),
-    "/chunks-cut": (Kind.TRUNCATED, 200),
-    "/chunk-cut": (Kind.TRUNCATED, 200),
-    "/reset/before-head": (Kind.RESET, None),
-    "/reset/in-head": (Kind.RESET, None),
-    "/reset/in-body": (Kind.RESET, 200),
-    "/reset/in-chunks": (Kind.RESET, 200),
-    "/reset/until-close": (Kind.RESET, 200),
-    "/no-reply/always": (Kind.RESET, None),
-    "/head-cut": (Kind.RESET, None),
+    "/status/404": (Kind.HTTP, 404, 29),
+    "/status/503": (Kind.HTTP, 503, 29),
+    "/status/204": (Kind.EMPTY, 204, 31),
+    "/status/205": (Kind.EMPTY, 205, 31),
+    "/no-content-with-body": (Kind.EMPTY, 204, 31),
+    "/status/304": (Kind.PROTOCOL, 304, 31),
+    "/partial-unasked": (Kind.PROTOCOL, 206, 12),
+    "/cut": (Kind.TRUNCATED, 200, 1),
+    "/chunks-cut": (Kind.TRUNCATED, 200, 2),
+    "/chunk-cut": (Kind.TRUNCATED, 200, 2),
+    "/trailer-cut": (Kind.TRUNCATED, 200, 2),
+    "/reset/before-head": (Kind.RESET, None, 6),
+    "/reset/in-head": (Kind.RESET, None, 7),
+    "/reset/in-body": (Kind.RESET, 200, 4),
+    "/reset/in-chunks": (Kind.RESET, 200, 4),
+    "/reset/until-close": (Kind.RESET, 200, 4),
+    "/no-reply/always": (Kind.RESET, None, 6),
+    "/head-cut": (Kind.RESET, None, 7),
     "/not-http": (Kind.PROTOCOL, None),
     "/not-http/unended": (Kind.PROTOCOL, None),
     "/version/1.2": (Kind.PROTOCOL, None),
     "/version/2": (Kind.PROTOCOL, None),
-    "/length/negative": (Kind.PROTOCOL, None),
-    "/length/junk": (Kind.PROTOCOL, None),
-    "/length/overflow": (Kind.PROTOCOL, None),
-    "/length/differing": (Kind.PROTOCOL, None),
+    "/length/negative": (Kind.PROTOCOL, None, 20),
+    "/length/junk": (Kind.PROTOCOL, None, 20),
+    "/length/overflow": (Kind.PROTOCOL, None, 20),
+    "/length/differing": (Kind.PROTOCOL, None, 20),
     "/header/nul": (Kind.PROTOCOL, None),
-    "/header/flood": (Kind.PROTOCOL, None),
-    "/header/long": (Kind.PROTOCOL, None),
-    "/informed/flood": (Kind.PROTOCOL, None),
-    "/chunk-size/negative": (Kind.PROTOCOL, 200),
-    "/chunk-size/junk": (Kind.PROTOCOL, 200),
-    "/chunk-size/empty": (Kind.PROTOCOL, 200),
-    "/chunk-size/huge": (Kind.TRUNCATED, 200),
-    "/chunk-size/overflow": (Kind.PROTOCOL, 200),
-    "/chunk-size/too-small": (Kind.PROTOCOL, 200),
-    "/gzip?label=br": (Kind.CODING, 200),
-    "/gzip?codings=6": (Kind.CODING, 200),
-    "/gzip?flip=100": (Kind.CODING, 200),
-    "/gzip?short=9": (Kind.TRUNCATED, 200),
-    "/gzip-cut": (Kind.TRUNCATED, 200),
-    "/bomb?codings=2": (Kind.CODING, 200),
-    "/redirect/nowhere": (Kind.REDIRECT, 302),
-    "/redirect?to=file:///etc/passwd": (Kind.BLOCKED, 302),
+    "/header/flood": (Kind.PROTOCOL, None, 37),
+    "/header/long": (Kind.PROTOCOL, None, 37),
+    "/informed/flood": (Kind.PROTOCOL, None, 30),
+    "/informed/only": (Kind.RESET, None, 30),
+    "/chunk-size/negative": (Kind.PROTOCOL, 200, 3),
+    "/chunk-size/junk": (Kind.PROTOCOL, 200, 3),
+    "/chunk-size/empty": (Kind.PROTOCOL, 200, 3),
+    "/chunk-size/huge": (Kind.TRUNCATED, 200, 3),
+    "/chunk-size/overflow": (Kind.PROTOCOL, 200, 3),
+    "/chunk-size/too-small": (Kind.PROTOCOL, 200, 3),
+    "/gzip?label=br": (Kind.CODING, 200, 19),
+    "/gzip?codings=6": (Kind.CODING, 200, 19),
+    "/gzip?flip=100": (Kind.CODING, 200, 19),
+    "/gzip?short=9": (Kind.TRUNCATED, 200, 19),
+    "/gzip-cut": (Kind.TRUNCATED, 200, 19),
+    "/bomb?codings=2": (Kind.CODING, 200, 19),
+    "/redirect/nowhere": (Kind.REDIRECT, 302, 23),
+    "/redirect?to=file:///etc/passwd": (Kind.BLOCKED, 302, 25),
 }
-"""What a target that fails is called, and the status that stands beside it."""
+"""What a target that fails is called, the status that stands beside it, and the row in the table of faults."""
 
-GOOD = (
-    "/file?size=0",
-    "/file?size=1",
-    "/file?size=300000",
-    "/file/with%20space?q=a%2fb&x=~%7E",
-    "/chunked?size=100000",
-    "/until-close?size=100000",
-    "/empty",
-    "/gzip?size=300000",
-    "/gzip?codings=5&junk=9",
-    "/informed/briefly",
-    "/length/identical",
-    "/length/listed",
-    "/length/and-chunked",
-    "/length/too-small",
-    "/no-reply/when-reused",
-    "/closes-silently",
-)
-"""What every engine must fetch whole."""
+GOOD = {
+    "/file?size=0": 31,
+    "/file?size=1": None,
+    "/file?size=300000": None,
+    "/file/with%20space?q=a%2fb&x=~%7E": None,
+    "/chunked?size=100000": None,
+    "/until-close?size=100000": None,
+    "/empty": 31,
+    "/gzip?size=300000": 17,
+    "/gzip?codings=5&junk=9": 19,
+    "/informed/briefly": 30,
+    "/length/identical": 20,
+    "/length/listed": 20,
+    "/length/and-chunked": 21,
+    "/length/too-small": 22,
+    "/no-reply/when-reused": 6,
+    "/closes-silently": 6,
+}
+"""What every engine must fetch whole, with the row in the table of faults where it is one."""
 
 
-@pytest.mark.parametrize("target", GOOD)
+@pytest.mark.parametrize("target", covering({target: [row] if row else [] for target, row in GOOD.items()}))
 def test_a_good_reply_is_fetched_whole(engine_name, server: FaultServer, tmp_path: Path, target: str):
     with engine_of(engine_name) as engine:
         outcome = fetch_one(engine, server.url(target), tmp_path)
@@ -95,15 +99,16 @@ def test_a_good_reply_is_fetched_whole(engine_name, server: FaultServer, tmp_pat
     assert outcome.size == len(expected)
 
 
-@pytest.mark.parametrize("target", FAILURES)
+@pytest.mark.parametrize("target", covering({target: rows for target, (_, _, *rows) in FAILURES.items()}))
 def test_a_fault_is_a_value_with_the_same_name_on_every_engine(
     engine_name, server: FaultServer, tmp_path: Path, target: str
 ):
     with engine_of(engine_name, timeout=2.0) as engine:
         outcome = fetch_one(engine, server.url(target), tmp_path)
-    assert (outcome.verdict, outcome.kind, outcome.status) == (Verdict.FAILED, *FAILURES[target]), outcome
+    assert (outcome.verdict, outcome.kind, outcome.status) == (Verdict.FAILED, *FAILURES[target][:2]), outcome
 
 
+@pytest.mark.fault(47, 49)
 def test_a_refused_connection_a_dead_name_and_a_bad_certificate_are_values(
     engine_name, refused_url: str, tls_server: FaultServer, tmp_path: Path
 ):
@@ -113,6 +118,7 @@ def test_a_refused_connection_a_dead_name_and_a_bad_certificate_are_values(
     assert [found[n].kind for n in (1, 2, 3)] == [Kind.CONNECT, Kind.DNS, Kind.TLS]
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_server_that_accepts_and_says_nothing_times_out(engine_name, tmp_path: Path, scheme: str):
     """Over https no connection stands before the handshake has ended."""
@@ -122,12 +128,14 @@ def test_a_server_that_accepts_and_says_nothing_times_out(engine_name, tmp_path:
         assert fetch_one(engine, url, tmp_path).kind is Kind.TIMEOUT
 
 
+@pytest.mark.fault(8, 9)
 @pytest.mark.parametrize("target", ["/stall/before-head", "/stall/in-body", "/drip?interval=0.1", "/drip-in-head"])
 def test_what_comes_too_slowly_times_out(engine_name, server: FaultServer, tmp_path: Path, target: str):
     with engine_of(engine_name, timeout=0.6) as engine:
         assert fetch_one(engine, server.url(target), tmp_path).kind is Kind.TIMEOUT
 
 
+@pytest.mark.fault(38)
 def test_a_body_without_end_stops_at_the_largest_size(engine_name, server: FaultServer, tmp_path: Path):
     with engine_of(engine_name, max_filesize=100_000) as engine:
         kinds = [fetch_one(engine, server.url(t), tmp_path).kind for t in ("/endless", "/endless-chunks")]
@@ -135,6 +143,7 @@ def test_a_body_without_end_stops_at_the_largest_size(engine_name, server: Fault
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.fault(58)
 def test_a_wrong_digest_fails_and_leaves_no_part(engine_name, server: FaultServer, tmp_path: Path):
     with engine_of(engine_name) as engine:
         outcome = fetch_one(engine, server.url("/file"), tmp_path, digest=Digest("sha256", "0" * 64))
@@ -142,6 +151,17 @@ def test_a_wrong_digest_fails_and_leaves_no_part(engine_name, server: FaultServe
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.fault(54)
+def test_an_outcome_that_no_pipe_holds_at_once_comes_through(engine_name, server: FaultServer, tmp_path: Path):
+    etag = '"' + "x" * 90_000 + '"'
+    attempts = attempts_for([server.url(f"/cut/{n}?etag={etag}") for n in range(10)], tmp_path)
+    with engine_of(engine_name) as engine:
+        found = outcomes(carry(engine, attempts))
+    assert {outcome.kind for outcome in found.values()} == {Kind.TRUNCATED}
+    assert {outcome.partial and outcome.partial.if_range for outcome in found.values()} == {etag}
+
+
+@pytest.mark.fault(5)
 def test_over_tls_an_end_without_closing_alert_is_a_cut(engine_name, tls_server, ca_pem: str, tmp_path: Path):
     with engine_of(engine_name, cacert=ca_pem) as engine:
         whole = fetch_one(engine, tls_server.url("/until-close?size=5000"), tmp_path)
@@ -217,6 +237,7 @@ def breaking(
     return block
 
 
+@pytest.mark.fault(53)
 def test_a_worker_that_raises_ends_its_attempt_with_kind_worker(
     engine_name, server: FaultServer, tmp_path: Path, breaking
 ):
@@ -350,6 +371,7 @@ def hanging_names(
     names.set()
 
 
+@pytest.mark.fault(47)
 def test_close_does_not_wait_for_name_resolution(engine_name, hanging_names, tmp_path: Path, nothing_left):
     engine = engines.create(engine_name, Settings(jobs=4, connect_timeout=60.0))
     for attempt in attempts_for(["http://a.hanging/", "http://b.hanging/"], tmp_path)[: engine.capacity]:
@@ -363,6 +385,7 @@ def test_close_does_not_wait_for_name_resolution(engine_name, hanging_names, tmp
     hanging_names.set()
 
 
+@pytest.mark.fault(47)
 def test_a_hanging_name_times_out_and_holds_nobody_else(
     engine_name, hanging_names, server: FaultServer, tmp_path: Path
 ):
@@ -393,6 +416,7 @@ def test_a_reply_that_is_not_wanted_is_not_waited_for(engine_name, server: Fault
     assert {outcome.kind for outcome in found.values()} == {Kind.TOO_LARGE}
 
 
+@pytest.mark.fault(6)
 def test_a_reset_of_a_connection_used_again_costs_nothing(engine_name, server: FaultServer, tmp_path: Path):
     with engine_of(engine_name, jobs=1) as engine:
         first = fetch_one(engine, server.url("/file/first"), tmp_path)
@@ -403,6 +427,7 @@ def test_a_reset_of_a_connection_used_again_costs_nothing(engine_name, server: F
 # line 8: the same requests on the wire
 
 
+@pytest.mark.fault(17, 59)
 def test_the_request_is_the_same_to_the_byte(engine_name, server: FaultServer, tmp_path: Path):
     url = server.url("/File/%7euser/a%2Fb;c=1?x=[1]&y=%e9 z")
     extra = (("X-Api-Key", "k"), ("X-Twice", "1"), ("X-Twice", "2"))
@@ -437,6 +462,7 @@ def test_connections_are_used_again(engine_name, server: FaultServer, tmp_path: 
 # line 9: a consumer that holds the loop
 
 
+@pytest.mark.fault(52)
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_consumer_that_holds_the_loop_costs_no_attempt(
     engine_name, server: FaultServer, tls_server: FaultServer, ca_pem: str, tmp_path: Path, scheme: str

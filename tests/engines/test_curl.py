@@ -57,6 +57,7 @@ def test_two_thousand_transfers_are_under_way_at_once(many_descriptors, tmp_path
     assert {(each.verdict, each.size) for each in found.values()} == {(Verdict.DONE, 5)}
 
 
+@pytest.mark.fault(51, engine="curl")
 @pytest.mark.parametrize(
     ("limit", "jobs", "capacity", "connections"),
     [(None, 16, 16, 256), (None, 2000, 2000, 2000), (1_000_000, 2000, 2000, 2000), (256, 16, 16, 176),
@@ -69,6 +70,7 @@ def test_the_limit_of_open_files_bounds_attempts_and_connections(
     assert curl_engine._affordable(jobs) == (capacity, connections)
 
 
+@pytest.mark.fault(51, engine="curl")
 def test_a_job_on_many_hosts_fits_into_few_open_files(server: FaultServer, tmp_path: Path):
     """Each has a connection of its own, which is kept as long as there is room."""
     program = """
@@ -87,6 +89,7 @@ def test_a_job_on_many_hosts_fits_into_few_open_files(server: FaultServer, tmp_p
     assert (done.stdout, done.stderr) == ("300\n", "")
 
 
+@pytest.mark.fault(55, engine="curl")
 def test_a_process_that_was_forked_does_not_keep_the_loop_busy(monkeypatch: pytest.MonkeyPatch):
     """It holds a copy of every socket, so that a closed one does not leave epoll by itself."""
     if not hasattr(select, "epoll"):
@@ -110,6 +113,56 @@ def test_a_process_that_was_forked_does_not_keep_the_loop_busy(monkeypatch: pyte
         one.close()
 
 
+@pytest.mark.fault(22, engine="curl")
+@pytest.mark.parametrize(
+    ("came", "stays"), [(b"HTTP/1.1 200 OK\r\n", False), (b"\x17\x03\x03\x00\x10", True), (b"\x15\x03", True)]
+)
+def test_a_kept_connection_that_something_unasked_came_over_is_ended(came: bytes, stays: bool):
+    """Unless it is a record of TLS, which libcurl has to read."""
+    if not hasattr(select, "epoll"):
+        pytest.skip("there is no epoll here")
+    watch = EpollWatch()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        watch.want(ours.fileno(), READ)
+        watch.want(ours.fileno(), 0)
+        theirs.send(came)
+        watch.weed(watch.news())
+        assert watch.news() == []
+        if stays:
+            assert ours.recv(100) == came
+            ours.send(b"x")
+        else:
+            assert ours.recv(100) == b""
+            with pytest.raises(BrokenPipeError):
+                ours.send(b"x")
+    watch.close()
+
+
+def test_what_has_taken_the_number_of_a_kept_connection_is_left_alone():
+    if not hasattr(select, "epoll"):
+        pytest.skip("there is no epoll here")
+    watch = EpollWatch()
+    ours, theirs = socket.socketpair()
+    number = ours.fileno()
+    copy = os.dup(number)  # as a fork makes one
+    watch.want(number, READ)
+    watch.want(number, 0)
+    others = socket.socketpair()
+    os.dup2(others[0].fileno(), number)  # closes what it was
+    theirs.send(b"something")
+    others[1].send(b"something else")
+    watch.weed(watch.news())
+    assert others[0].recv(100) == b"something else"
+    others[0].send(b"it stands")
+    assert others[1].recv(100) == b"it stands"
+    watch.close()
+    os.close(copy)
+    for one in (ours, theirs, *others):
+        one.close()
+
+
+@pytest.mark.fault(6, engine="curl")
 def test_connections_that_died_while_they_were_kept_cost_no_attempt(server: FaultServer, tmp_path: Path):
     """libcurl gives up when it has met five of them; the next connection is a new one then."""
     with engine_of("curl", jobs=12) as engine:
@@ -133,6 +186,7 @@ def names_in(server: FaultServer | ProxyServer, target: str) -> list[str]:
     return [name for name, _ in record.headers]
 
 
+@pytest.mark.fault(27, engine="curl")
 def test_credentials_and_headers_are_not_sent_to_the_next_host_nor_with_the_next_request(
     server: FaultServer, other_server: FaultServer, tmp_path: Path
 ):
@@ -145,6 +199,7 @@ def test_credentials_and_headers_are_not_sent_to_the_next_host_nor_with_the_next
     assert names_in(server, "/file/again") == FIELDS
 
 
+@pytest.mark.fault(24, engine="curl")
 def test_credentials_are_not_sent_after_a_redirect_to_another_host(
     server: FaultServer, other_server: FaultServer, tmp_path: Path
 ):
@@ -157,6 +212,7 @@ def test_credentials_are_not_sent_after_a_redirect_to_another_host(
     assert names_in(other_server, "/file/other") == FIELDS
 
 
+@pytest.mark.fault(50, engine="curl")
 def test_credentials_of_a_proxy_are_sent_neither_to_origins_nor_to_another_proxy(
     server: FaultServer, proxy_server: ProxyServer, tmp_path: Path
 ):

@@ -14,6 +14,8 @@ from in_workers import run_at_start
 
 import pdl
 
+pytestmark = pytest.mark.fault(48)
+
 NAMES = """
     import socket
 

@@ -108,6 +108,7 @@ def killing_early(times: int) -> type[Hand]:
     return Doomed
 
 
+@pytest.mark.fault(53, engine="processes")
 def test_a_worker_that_is_killed_before_it_is_ready_costs_nothing(
     server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -116,6 +117,7 @@ def test_a_worker_that_is_killed_before_it_is_ready_costs_nothing(
         assert fetch_one(engine, server.url("/file"), tmp_path).verdict is Verdict.DONE
 
 
+@pytest.mark.fault(53, engine="processes")
 def test_workers_that_never_get_ready_are_the_collapse_of_the_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_left
 ):
@@ -150,6 +152,7 @@ FEW_DESCRIPTORS = """
 """
 
 
+@pytest.mark.fault(51, engine="processes")
 def test_where_descriptors_are_few_so_are_workers(server: FaultServer, tmp_path: Path):
     targets = [f"/file/{n}" for n in range(40)]
     urls = [server.url(target) for target in targets]
@@ -187,6 +190,7 @@ BROKEN = """
 """
 
 
+@pytest.mark.fault(54, engine="processes")
 def test_an_exception_outside_of_the_transfer_arrives_with_its_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: list[Hand]
 ):
@@ -199,6 +203,7 @@ def test_an_exception_outside_of_the_transfer_arrives_with_its_text(
     assert len(started) == 1
 
 
+@pytest.mark.fault(54, engine="processes")
 def test_an_attempt_that_cannot_be_sent_costs_itself_alone(server: FaultServer, tmp_path: Path):
     good, bad = attempts_for([server.url("/file/1"), server.url("/file/2")], tmp_path)
     bad = bad._replace(headers=(("X-Function", lambda: None),))
@@ -226,6 +231,7 @@ DEADLY = """
 """
 
 
+@pytest.mark.fault(53, engine="processes")
 @pytest.mark.parametrize(
     ("death", "message"),
     [
@@ -275,6 +281,7 @@ def assert_a_kill_costs_nothing(
     assert len(started) <= 4 + 1
 
 
+@pytest.mark.fault(53, engine="processes")
 def test_a_worker_killed_at_any_moment_costs_nothing_and_leaves_nothing(
     server: FaultServer, tmp_path: Path, started: list[Hand], nothing_left
 ):
@@ -293,6 +300,7 @@ def test_a_worker_killed_at_any_moment_of_thirty_runs_leaves_nothing(
         assert_a_kill_costs_nothing(server, tmp_path / str(number), started, chance)
 
 
+@pytest.mark.fault(53, engine="processes")
 def test_an_idle_worker_that_was_killed_costs_nothing(server: FaultServer, tmp_path: Path, started: list[Hand]):
     with engine_of("processes", jobs=1) as engine:
         fetch_one(engine, server.url("/file/1"), tmp_path)
@@ -303,6 +311,7 @@ def test_an_idle_worker_that_was_killed_costs_nothing(server: FaultServer, tmp_p
     assert len(started) == 2
 
 
+@pytest.mark.fault(53, engine="processes")
 def test_a_death_is_noticed_where_another_process_holds_the_pipe_open(
     server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -328,6 +337,7 @@ def test_a_death_is_noticed_where_another_process_holds_the_pipe_open(
         sender.close()
 
 
+@pytest.mark.fault(55, engine="processes")
 def test_a_run_goes_on_without_the_server_that_forks_its_workers(server: FaultServer, tmp_path: Path):
     with engine_of("processes", jobs=4) as engine:
         if not hasattr(engine._nursery, "_server"):
@@ -396,6 +406,7 @@ def assert_nothing_outlives_its_parent(server: FaultServer, folder: Path, wait: 
     assert os.listdir(folder / ".pdl" / "parts") == []
 
 
+@pytest.mark.fault(43, engine="processes")
 def test_workers_do_not_outlive_their_parent(server: FaultServer, tmp_path: Path):
     def wait() -> None:
         server.wait_until(lambda: server.in_flight("/stall") == 2)
@@ -488,6 +499,7 @@ UNGUARDED = """
 """
 
 
+@pytest.mark.fault(55, engine="processes")
 def test_a_script_without_a_guard_is_told_once_where_processes_are_spawned(
     server: FaultServer, tmp_path: Path, tmp_path_factory, monkeypatch: pytest.MonkeyPatch
 ):
@@ -535,6 +547,7 @@ def test_a_script_with_a_guard_works_with_spawned_processes(server: FaultServer,
     assert files_in(tmp_path / "out") == contents(server, targets)
 
 
+@pytest.mark.fault(55, engine="processes")
 def test_a_script_that_gevent_has_patched_throughout_has_workers_that_are_not(
     tls_server: FaultServer, ca_pem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -589,6 +602,7 @@ USERS_OWN = """
 """
 
 
+@pytest.mark.fault(55, engine="processes")
 @pytest.mark.skipif(sys.platform != "linux", reason="nothing is forked here")
 def test_the_programs_own_fork_server_is_left_alone(server: FaultServer, tmp_path: Path):
     urls = [server.url("/file/1"), server.url("/file/2")]
@@ -613,6 +627,7 @@ def test_what_lies_in_the_current_folder_is_not_imported(server: FaultServer, tm
 # signals
 
 
+@pytest.mark.fault(45, engine="processes")
 def test_an_interrupt_from_the_terminal_is_not_answered_by_workers_that_are_starting(
     server: FaultServer, tmp_path: Path
 ):

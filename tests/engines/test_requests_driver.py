@@ -116,6 +116,7 @@ def test_retry_after_reaches_the_outcome(net, driver: Driver, attempt: Attempt):
     assert len(net.calls) == 1
 
 
+@pytest.mark.fault(17)
 def test_a_coding_is_not_decoded_behind_our_back(net, driver: Driver, attempt: Attempt):
     net.get("http://h.example/a.gz", body=b"not gzip at all", headers={"Content-Encoding": "gzip"})
     assert outcome_of(driver, attempt._replace(url="http://h.example/a.gz")).verdict is Verdict.DONE

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .ask import Ask
 from .files import answer
-from .reply import Reply, chunked, chunks
-from .steps import End, Step, Steps
+from .reply import Reply, chunked, chunks, plain_reply, with_length
+from .steps import End, Pause, Step, Steps
 
 
-def lengths(*values: str):
-    """A good body under these Content-Lengths; `{}` stands for the right one."""
+def lengths(*values: str, stays: bool = False):
+    """A good body under these Content-Lengths; `{}` stands for the right one. The connection stays open or not."""
 
     def route(ask: Ask) -> Steps:
         reply = answer(ask)
         reply.fields += [("Content-Length", value.format(len(reply.body))) for value in values]
-        return _head_body_close(reply)
+        return iter([reply.head(), reply.body]) if stays else _head_body_close(reply)
 
     return route
 
@@ -36,6 +38,29 @@ def body_too_long(ask: Ask) -> Steps:
     reply.put("Content-Length", str(len(reply.body)))
     reply.body = bytes(reply.body) + b"\0" * ask.whole("junk", 100)
     return _head_body_close(reply)
+
+
+def forged(reply_of: Callable[[Ask], Steps], *, late: bool = False):
+    """A good reply, behind it what looks like the answer to the next request, and a connection that stays open.
+
+    If it is late, it comes when the client has had time to take the reply.
+    """
+
+    def route(ask: Ask) -> Steps:
+        yield from reply_of(ask)
+        if late:
+            yield Pause(0.05)
+        yield _FORGED
+        yield Pause(0)  # the request is under way until that is sent
+
+    return route
+
+
+_FORGED = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nforged\n"
+
+
+def no_content(ask: Ask) -> Steps:
+    return with_length(plain_reply(ask, 204))
 
 
 def header(name: str, value: str):

@@ -41,6 +41,13 @@ def claimed(template: str) -> Lie:
     return lie
 
 
+def twice(ask: Ask, start: int) -> Reply:
+    """The right Content-Range, and another one."""
+    reply = _rest(ask, start)
+    reply.fields.append(("Content-Range", f"bytes 0-{len(ask.content()) - 1}/{len(ask.content())}"))
+    return reply
+
+
 def shifted(by: int) -> Lie:
     """An honest 206 for a range that begins elsewhere."""
 

@@ -32,6 +32,7 @@ def test_any_bytes_give_bytes_or_a_fault(pieces: list[bytes]):
         decoder.end()
 
 
+@pytest.mark.fault(3)
 @pytest.mark.parametrize(
     "coded",
     [b"-1\r\n", b"+5\r\nhello\r\n", b"0x5\r\nhello\r\n", b"1_0\r\n", b"\r\n", b"junk\r\n", b" 5\r\n",
@@ -44,6 +45,7 @@ def test_chunks_that_break_the_rules_are_worth_one_further_try(coded: bytes):
     assert (caught.value.kind, caught.value.retries) == (Kind.PROTOCOL, 1)
 
 
+@pytest.mark.fault(2)
 @pytest.mark.parametrize("coded", [b"", b"5\r\nhel", b"5\r\nhello\r\n", b"5\r\nhello\r\n0\r\n", b"5"])
 def test_an_end_before_the_end_is_a_cut(coded: bytes):
     _, decoder = decoded(coded)

@@ -99,6 +99,7 @@ def test_what_came_while_connecting_does_not_count_as_speed(time: Time):
     assert "too slow" in fault(running.advance, 10)
 
 
+@pytest.mark.fault(8)
 def test_a_transfer_where_nothing_comes_is_given_up(time: Time):
     running = transferring(time)
     time.pass_by(29.9)
@@ -114,6 +115,7 @@ def test_every_byte_puts_the_stall_off(time: Time):
     fault(running.check)
 
 
+@pytest.mark.fault(9)
 def test_a_byte_now_and_then_is_too_slow(time: Time):
     running = transferring(time)
     assert "too slow" in fault(drip, time, running, [1] * 100)
@@ -132,6 +134,7 @@ def test_just_the_least_speed_is_enough(time: Time):
         running.advance(50)
 
 
+@pytest.mark.fault(9)
 def test_a_burst_at_the_start_does_not_pay_for_a_drip_that_follows(time: Time):
     running = transferring(time)
     running.advance(10**9)
@@ -209,6 +212,7 @@ def test_what_remains_is_always_a_time_that_can_be_waited_for(time: Time):
     assert 0 < transferring(time, timeout=1e300).remaining() < 2**31 / 1000
 
 
+@pytest.mark.fault(9)
 @given(
     st.lists(st.tuples(st.floats(0, 2), st.integers(100, 10**6)), max_size=50),
     st.lists(st.floats(0.5, 29), min_size=100, max_size=100),

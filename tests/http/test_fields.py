@@ -41,6 +41,7 @@ def test_a_content_range_gives_its_positions(value: str, expected: ContentRange)
     assert content_range(value) == expected
 
 
+@pytest.mark.fault(11)
 @pytest.mark.parametrize(
     "value",
     [
@@ -62,6 +63,7 @@ def test_a_content_range_is_valid_if_its_positions_are_in_order(first: int, last
     assert found == (ContentRange(first, last, total) if first <= last < total else None)
 
 
+@pytest.mark.fault(11)
 @given(st.text() | st.from_regex(r"bytes [0-9*]*-?[0-9]*/[0-9*]*", fullmatch=True))
 def test_any_content_range_gives_an_answer_in_bounds(value: str):
     found = content_range(value)
@@ -84,6 +86,7 @@ def test_a_server_asks_to_wait_in_seconds_or_until_a_date(value: str, seconds: f
     assert retry_after(value, DATE, NOW) == seconds
 
 
+@pytest.mark.fault(52)
 def test_a_date_to_wait_for_counts_from_the_date_of_the_response():
     wrong_clock = NOW + timedelta(days=1000)
     assert retry_after(later(seconds=30), DATE, wrong_clock) == 30.0
@@ -94,6 +97,7 @@ def test_without_a_date_of_the_response_our_own_clock_counts(date: str | None):
     assert retry_after(later(seconds=30), date, NOW) == 30.0
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize(
     "value",
     [
@@ -106,6 +110,7 @@ def test_garbage_and_past_dates_are_no_hint(value: str | None):
     assert retry_after(value, DATE, NOW) is None
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize("value", ["9" * 12, "9" * 400, "1" + "0" * 5000])
 def test_a_number_beyond_all_bounds_stays_a_number(value: str):
     assert retry_after(value, None, NOW) >= 1e11
@@ -122,6 +127,7 @@ DATEISH = st.lists(
 ).map(" ".join)  # fmt: skip
 
 
+@pytest.mark.fault(28)
 @given(st.text() | DATEISH, st.none() | st.text() | DATEISH)
 @example("Fri, 31 Dec 9999 23:59:59 -2359", "Mon, 01 Jan 0001 00:00:00 +2359")
 @example("Mon, 01 Jan 0001 00:00:00 +2359", "Fri, 31 Dec 9999 23:59:59 -2359")
@@ -155,12 +161,14 @@ def test_a_strong_entity_tag_validates(etag: str):
     assert strong_validator(Validator("http://h/", etag=etag)) == etag
 
 
+@pytest.mark.fault(14)
 @pytest.mark.parametrize("etag", ['W/"x"', "x", '"x', 'x"', '"a"b"', '"a b"', '"\x7f"', "", '"\u20ac"', '"a","b"'])
 def test_a_weak_or_broken_entity_tag_does_not_and_no_date_stands_in_for_it(etag: str):
     old = "Tue, 03 Mar 2026 05:06:07 GMT"
     assert strong_validator(Validator("http://h/", etag=etag, last_modified=old, date=DATE)) is None
 
 
+@pytest.mark.fault(14)
 @pytest.mark.parametrize(
     ("modified", "date", "strong"),
     [

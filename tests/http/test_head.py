@@ -164,6 +164,7 @@ def test_a_line_without_its_end_is_a_connection_that_ended(raw: bytes):
     assert fault_of(raw).kind is Kind.RESET
 
 
+@pytest.mark.fault(7)
 @pytest.mark.parametrize(
     "raw", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nA: b\r\n", b"HTTP/1.1 103 \r\nA: b\r\n\r\n"]
 )
@@ -194,6 +195,7 @@ def test_informational_responses_are_passed_over_with_their_fields():
     assert head_of(raw).fields == (("a", "b"),)
 
 
+@pytest.mark.fault(30)
 def test_a_flood_of_informational_responses_breaks_the_protocol():
     one = answer(status=b"HTTP/1.1 102 Processing")
     assert head_of(one * MAX_INFORMATIONAL + answer()).status == 200
@@ -207,12 +209,14 @@ def test_a_switch_of_protocols_was_not_asked_for():
 # caps
 
 
+@pytest.mark.fault(37)
 def test_a_line_may_be_as_long_as_the_cap_and_no_longer():
     start = b"A: "
     assert len(head_of(answer(start + b"x" * (MAX_LINE - len(start) - 2))).get("a")) == MAX_LINE - 5
     assert fault_of(answer(start + b"x" * (MAX_LINE - len(start) - 1))).kind is Kind.PROTOCOL
 
 
+@pytest.mark.fault(37)
 def test_a_head_of_many_long_lines_is_refused():
     line = b"A: " + b"x" * 1000
     assert head_of(answer(*[line] * (MAX_HEAD // 1100))).status == 200
@@ -223,6 +227,7 @@ def test_blank_lines_without_end_are_refused():
     assert fault_of(b"\r\n" * (MAX_HEAD // 2 + 1)).kind is Kind.PROTOCOL
 
 
+@pytest.mark.fault(37)
 @pytest.mark.parametrize("line", [b"A: b", b" folded"])
 def test_fields_and_folded_lines_are_counted_together(line: bytes):
     assert head_of(answer(b"A: b", *[line] * (MAX_FIELDS - 1))).status == 200
@@ -239,6 +244,7 @@ def test_a_value_full_of_blanks_is_parsed_in_linear_time():
 # framing (RFC 9112 section 6.3)
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize(
     "values",
     [
@@ -250,6 +256,7 @@ def test_an_invalid_length_breaks_the_protocol(values: list[bytes]):
     assert fault_of(answer(*[b"Content-Length: " + value for value in values])).kind is Kind.PROTOCOL
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize(
     ("values", "length"), [([b"0"], 0), ([b"5", b"5"], 5), ([b"5, 5,5"], 5), ([b"007"], 7), ([], None)]
 )
@@ -263,6 +270,7 @@ def test_a_chunked_body_has_no_length(coding: bytes):
     assert (head.chunked, head.content_length, head.keep_alive) == (True, None, True)
 
 
+@pytest.mark.fault(21)
 @pytest.mark.parametrize("fields", [[b"Content-Length: 5"], [b"Content-Length: 5", b"Content-Length: 5"]])
 def test_chunks_win_over_a_length_and_the_connection_ends(fields: list[bytes]):
     head = head_of(answer(*fields, b"Transfer-Encoding: chunked"))

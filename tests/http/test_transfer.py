@@ -240,6 +240,7 @@ def test_an_empty_file_is_a_file(response: ResponseHead):
     assert part.content == b""
 
 
+@pytest.mark.fault(22)
 def test_what_is_beyond_the_length_is_not_the_files():
     part = MemoryPart()
     running = transfer(part)
@@ -259,6 +260,7 @@ def test_the_left_over_of_an_earlier_run_is_not_continued_unasked():
 # bodies that end too early
 
 
+@pytest.mark.fault(1)
 @pytest.mark.parametrize("response", [head(content_length=10), head(206, content_range="bytes 5-9/10")])
 def test_a_body_that_is_shorter_than_its_length_is_truncated(response: ResponseHead):
     partial = HALF if response.status == 206 else None
@@ -298,6 +300,7 @@ def test_after_any_other_fault_nothing_is_left_to_continue(kind: Kind):
     assert (part.content, part.is_open) == (None, False)
 
 
+@pytest.mark.fault(14)
 @pytest.mark.parametrize(
     ("fields", "validator"),
     [
@@ -372,6 +375,7 @@ def test_the_rest_of_a_file_of_unknown_size_is_appended_when_the_server_says_its
     assert part.content == CONTENT
 
 
+@pytest.mark.fault(11, 13, 16)
 @pytest.mark.parametrize(
     ("response", "partial"),
     [
@@ -410,6 +414,7 @@ def test_whatever_cannot_be_the_rest_is_fetched_again_from_the_start(response: R
     assert part.content == CONTENT[:5]
 
 
+@pytest.mark.fault(11)
 @pytest.mark.parametrize("name", ["Content-Range", "ETag"])
 def test_a_field_of_the_range_that_comes_twice_and_differs_is_not_trusted(name: str):
     second = {"Content-Range": "bytes 0-4/10", "ETag": '"v2"'}[name]
@@ -418,6 +423,7 @@ def test_a_field_of_the_range_that_comes_twice_and_differs_is_not_trusted(name: 
     assert outcome.verdict is Verdict.RESTART
 
 
+@pytest.mark.fault(11)
 def test_less_than_the_rest_is_appended_and_the_rest_of_that_asked_for_later():
     part = MemoryPart(CONTENT[:5])
     outcome = outcome_of(
@@ -438,6 +444,7 @@ def test_a_continuation_that_breaks_can_be_continued_again(fields: dict[str, str
     assert running.outcome.partial == Partial(8, validator, 10, URL)
 
 
+@pytest.mark.fault(13)
 def test_a_file_that_had_been_whole_already_is_done():
     part = MemoryPart(CONTENT)
     partial = replace(HALF, size=10)
@@ -446,6 +453,7 @@ def test_a_file_that_had_been_whole_already_is_done():
     assert part.content == CONTENT
 
 
+@pytest.mark.fault(13)
 def test_a_file_that_had_been_whole_already_still_has_to_have_its_digest():
     part = MemoryPart(CONTENT, "sha256")
     running = transfer(part, partial=replace(HALF, size=10), digest=Digest("sha256", "0" * 64))
@@ -462,6 +470,7 @@ def test_the_body_of_a_refusal_is_never_written():
         assert part.content == CONTENT[:5]
 
 
+@pytest.mark.fault(10)
 @pytest.mark.parametrize("status", [200, 203])
 @pytest.mark.parametrize(
     ("etag", "ignored"),
@@ -604,6 +613,7 @@ def test_no_coding_is_no_coding(coding: str):
     assert judged(head(content_encoding=coding), CONTENT)[0] is Verdict.DONE
 
 
+@pytest.mark.fault(17)
 @pytest.mark.parametrize("coding", ["gzip", "br", "deflate", "zstd", "gzip, gzip", "identity, gzip", "x" * 100])
 @pytest.mark.parametrize("url", [URL, "http://h/a?b.gz", "http://h/a.html"])
 def test_a_coding_that_cannot_be_undone_fails(url: str, coding: str):
@@ -721,6 +731,7 @@ def test_a_second_line_with_a_coding_is_seen():
     assert judged(response, CONTENT)[1] is Kind.CODING
 
 
+@pytest.mark.fault(18)
 @pytest.mark.parametrize("name", ["a.tar.gz", "a.TGZ", "a.svgz", "a.tar.Z", "a%2Egz"])
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZIP"])
 def test_an_archive_that_is_labelled_as_coded_is_kept_as_it_is(name: str, coding: str):
@@ -817,6 +828,7 @@ def test_a_file_that_is_too_large_by_its_length_is_not_begun():
     assert (running.outcome.kind, part.content) == (Kind.TOO_LARGE, None)
 
 
+@pytest.mark.fault(38)
 def test_a_body_without_end_stops_at_the_largest_size():
     part = MemoryPart()
     running = transfer(part, Settings(max_filesize=1000))
@@ -863,6 +875,7 @@ def test_a_file_that_had_been_whole_already_still_has_to_have_its_size():
     assert judged(head(416, content_range="bytes */10"), partial=partial, size=11)[1] is Kind.DIGEST
 
 
+@pytest.mark.fault(58)
 @pytest.mark.parametrize("partial", [None, HALF])
 @pytest.mark.parametrize("algorithm", ["sha256", "md5", "sha1", "sha512"])
 def test_the_digest_of_the_whole_file_is_checked(algorithm: str, partial: Partial | None):
@@ -903,6 +916,7 @@ def test_a_disk_that_is_full_in_the_middle_keeps_what_it_took():
     assert (part.content, part.is_open) == (CONTENT[:7], False)
 
 
+@pytest.mark.fault(39)
 def test_a_disk_that_says_only_at_the_end_that_it_is_full_is_no_success():
     part = MemoryPart()
     part.refuses_close = OSError(errno.EDQUOT, "Disk quota exceeded")
@@ -911,6 +925,7 @@ def test_a_disk_that_says_only_at_the_end_that_it_is_full_is_no_success():
     assert (outcome.partial, outcome.opened) == (None, True)
 
 
+@pytest.mark.fault(39)
 def test_bytes_that_may_not_have_reached_the_disk_are_not_continued():
     part = MemoryPart()
     part.refuses_close = OSError(errno.EIO, "Input/output error")

@@ -27,15 +27,23 @@ class Disk:
         shared: a file with that number, where several processes fill the disk.
         closes: whether files can be closed without a fault.
         links: whether files can be linked.
+        code: what it says when it is full.
     """
 
     def __init__(
-        self, *, room: float = float("inf"), shared: str | None = None, closes: bool = True, links: bool = True
+        self,
+        *,
+        room: float = float("inf"),
+        shared: str | None = None,
+        closes: bool = True,
+        links: bool = True,
+        code: int = errno.ENOSPC,
     ) -> None:
         self._room = room
         self._shared = shared
         self._closes = closes
         self._links = links
+        self._full = OSError(code, os.strerror(code))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(os, name)
@@ -43,7 +51,7 @@ class Disk:
     def write(self, descriptor: int, data: bytes) -> int:
         taken = data[: self._take(len(data))]
         if data and not taken:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise self._full
         return os.write(descriptor, taken)
 
     def _take(self, size: int) -> int:
@@ -63,9 +71,9 @@ class Disk:
     def close(self, descriptor: int) -> None:
         os.close(descriptor)
         if not self._closes:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise self._full
 
     def link(self, *args: Any, **options: Any) -> None:
         if not self._links:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise self._full
         os.link(*args, **options)

@@ -62,6 +62,7 @@ def test_a_run_can_be_closed_twice(engine_name, server: FaultServer, tmp_path: P
     assert downloads.summary.left == 0
 
 
+@pytest.mark.fault(27, 57)
 def test_what_failed_stands_in_the_list_as_it_stood_and_shows_no_password(
     engine_name, server: FaultServer, tmp_path: Path, capsys
 ):

@@ -100,6 +100,7 @@ def test_verbosity_goes_from_silence_to_every_entry(server: FaultServer, tmp_pat
     )
 
 
+@pytest.mark.fault(57)
 def test_lines_without_a_terminal_hold_no_control_characters(server: FaultServer, tmp_path: Path, listed):
     path = listed("/file/a", "/status/404", "/file/b%1b%5b31m")
     run = run_pdl(path, "-d", tmp_path / "out", "-vv", env={"FORCE_COLOR": "1"})
@@ -124,6 +125,7 @@ def test_the_exit_code_tells_how_it_went(engine_name, tmp_path: Path, listed, ta
     assert run.returncode == code, run.stderr
 
 
+@pytest.mark.fault(58)
 def test_a_wrong_digest_has_an_exit_code_of_its_own(engine_name, server: FaultServer, tmp_path: Path):
     path, dest = tmp_path / "list.txt", tmp_path / "out"
     path.write_text(f"{server.url('/file/a')}\tsha256={'0' * 64}\n{server.url('/file/b')}\n")
@@ -134,6 +136,7 @@ def test_a_wrong_digest_has_an_exit_code_of_its_own(engine_name, server: FaultSe
     assert parts_in(dest) == []
 
 
+@pytest.mark.fault(8, 9)
 @pytest.mark.parametrize(
     "target",
     ["/stall/before-head/{}", "/stall/in-body/{}?size=300000&at=200000", "/drip/{}?interval=0.05&size=5000"],
@@ -148,6 +151,7 @@ def test_a_deadline_stops_the_run(engine_name, server: FaultServer, tmp_path: Pa
     assert files_in(dest) == (expected(server, ["/file/a"]) if account.done else {})  # on a busy machine nothing
 
 
+@pytest.mark.fault(40)
 @pytest.mark.parametrize("dest", ["file", "file/below", "/proc/pdl"])
 def test_an_unusable_destination_is_told_in_one_line(server: FaultServer, tmp_path: Path, dest: str):
     (tmp_path / "file").write_text("in the way")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,6 +60,7 @@ def assert_next_run_completes(server: FaultServer, targets: list[str], dest: Pat
     assert parts_in(dest) == []
 
 
+@pytest.mark.fault(39)
 def test_a_full_disk_stops_the_run_and_keeps_what_came(
     engine_name, server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory
 ):
@@ -84,14 +86,22 @@ def test_a_full_disk_stops_the_run_and_keeps_what_came(
     assert_next_run_completes(server, targets, tmp_path, engine_name)
 
 
-@pytest.mark.parametrize(("module", "fault"), [(part, {"closes": False}), (publish, {"links": False})])
+@pytest.mark.fault(39)
+@pytest.mark.parametrize(
+    ("module", "fault"),
+    [
+        (part, {"closes": False}),
+        (part, {"closes": False, "code": getattr(errno, "EDQUOT", errno.ENOSPC)}),
+        (publish, {"links": False}),
+    ],
+)
 def test_a_disk_that_is_found_full_at_the_end_of_a_file_gives_no_file(
     engine_name,
     server: FaultServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     module: Any,
-    fault: dict[str, bool],
+    fault: dict[str, Any],
     tmp_path_factory,
 ):
     targets = ["/file/a?size=5000", "/file/b"]
@@ -105,6 +115,7 @@ def test_a_disk_that_is_found_full_at_the_end_of_a_file_gives_no_file(
     assert_next_run_completes(server, targets, tmp_path, engine_name)
 
 
+@pytest.mark.fault(39)
 def test_a_full_disk_under_the_ledger_stops_the_run(
     engine_name, server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -140,6 +151,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
+@pytest.mark.fault(39)
 def test_a_disk_that_really_is_full(engine_name, server: FaultServer, small_disk: Path, tmp_path: Path):
     targets = ["/file/small", *(f"/file/{name}?size=400000" for name in "abcd")]
     (tmp_path / "list.txt").write_text(urls(server, targets))

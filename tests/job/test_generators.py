@@ -239,6 +239,7 @@ def test_a_greenlet_of_the_caller_goes_on_while_a_job_waits(server: FaultServer,
     assert job.get(timeout=20).status == "done"
 
 
+@pytest.mark.fault(46)
 def test_a_second_run_in_the_same_destination_is_refused_by_name(
     engine_name, server: FaultServer, tmp_path: Path, tap: Tap
 ):

@@ -19,6 +19,8 @@ from faultserver import FaultServer, run_pdl, start_pdl
 import pdl
 from pdl.model import Progress
 
+pytestmark = pytest.mark.fault(14, 43)
+
 posix = pytest.mark.skipif(os.name == "nt", reason="kills as POSIX does")
 
 LARGE = "/stall/in-body/large?size=2000000&at=1500000"

@@ -11,6 +11,8 @@ import pytest
 from faultserver import FaultServer
 from in_workers import run_at_start
 
+pytestmark = pytest.mark.fault(51)
+
 pytest.importorskip("resource", reason="Windows has no such limit")
 
 FEW = """

@@ -69,6 +69,7 @@ RESULTS = """
 """
 
 
+@pytest.mark.fault(55)
 def test_every_end_is_the_same_in_a_patched_program(
     engine_name, server: FaultServer, tls_server: FaultServer, refused_url: str, ca_pem: str, tmp_path: Path
 ):
@@ -98,6 +99,7 @@ AT_ONCE = """
 """
 
 
+@pytest.mark.fault(55)
 def test_attempts_run_at_once_in_a_patched_program(engine_name, server: FaultServer, tmp_path: Path):
     targets = [f"/stall/before-head/{number}" for number in range(8)]
     at_once = 1 if engine_name == "sequential" else len(targets)
@@ -144,6 +146,7 @@ COMMAND = """
 """
 
 
+@pytest.mark.fault(45, 55)
 def test_a_signal_stops_a_patched_program_whose_standard_input_is_quiet(
     engine_name, server: FaultServer, tmp_path: Path
 ):
@@ -192,6 +195,7 @@ FIFTY = """
 """
 
 
+@pytest.mark.fault(55, engine="gevent")
 def test_gevent_carries_fifty_over_https_at_once_and_patches_nothing(
     tls_server: FaultServer, ca_pem: str, tmp_path: Path
 ):

@@ -19,6 +19,8 @@ from pdl.errors import Kind
 from pdl.model import Download
 from pdl.naming import identities, with_hash
 
+pytestmark = pytest.mark.fault(33)
+
 
 def sends(path: str, field: str, more: str = "") -> str:
     """The target of a file with this Content-Disposition, in the characters of ISO-8859-1."""

@@ -65,6 +65,7 @@ def assert_next_run_completes(server: FaultServer, targets: list[str], dest: Pat
     assert parts_in(dest) == []
 
 
+@pytest.mark.fault(45)
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda signum: signum.name)
 def test_a_signal_stops_a_run_cleanly_and_the_next_one_completes_it(
     engine_name, server: FaultServer, tmp_path: Path, signum: signal.Signals
@@ -82,6 +83,7 @@ def test_a_signal_stops_a_run_cleanly_and_the_next_one_completes_it(
     assert_next_run_completes(server, targets, dest, *command)
 
 
+@pytest.mark.fault(45)
 def test_bytes_that_came_stay_as_parts(engine_name, server: FaultServer, tmp_path: Path):
     target = "/drip/slow?size=20000&piece=1000&interval=0.02"
     with start_pdl(server.url(target), "-d", tmp_path, "-e", engine_name) as process:
@@ -108,6 +110,7 @@ def wait_for_size(path: Path, size: int, process: subprocess.Popen[str]) -> None
     raise AssertionError(f"{path} never had {size} bytes")
 
 
+@pytest.mark.fault(45)
 def test_a_signal_stops_a_run_that_waits_for_response_heads(engine_name, server: FaultServer, tmp_path: Path):
     targets = [f"/stall/before-head/{n}" for n in range(4)]
     listed = tmp_path / "list.txt"
@@ -146,6 +149,7 @@ def hanging_names(server: FaultServer, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("TELL_PORT", str(server.port))
 
 
+@pytest.mark.fault(45)
 def test_a_signal_stops_a_run_while_names_hang_in_resolution(
     engine_name, server: FaultServer, tmp_path: Path, hanging_names
 ):
@@ -159,6 +163,7 @@ def test_a_signal_stops_a_run_while_names_hang_in_resolution(
     assert files_in(dest) == {}
 
 
+@pytest.mark.fault(45)
 @pytest.mark.parametrize(
     ("count", "query"), [(3, "fail=1"), (1, "fail=1&fail_with=429&retry_after=200")], ids=["backoff", "retry-after"]
 )
@@ -185,6 +190,7 @@ def open_pipe() -> Iterator[tuple[int, int]]:
     os.close(writing)
 
 
+@pytest.mark.fault(45)
 def test_a_signal_stops_a_run_whose_standard_input_is_quiet(
     engine_name, server: FaultServer, tmp_path: Path, open_pipe: tuple[int, int]
 ):
@@ -215,6 +221,7 @@ SLOW_TO_CLOSE = """
 """The program, if stopping took for ever."""
 
 
+@pytest.mark.fault(45)
 def test_a_second_signal_ends_the_program_at_once(engine_name, server: FaultServer, tmp_path: Path):
     arguments = [server.url("/stall/before-head"), "-d", str(tmp_path), "-e", engine_name]
     with subprocess.Popen(
@@ -280,6 +287,7 @@ def interrupt_again_and_again(
     assert_next_run_completes(server, targets, dest, *command)
 
 
+@pytest.mark.fault(45)
 def test_interrupts_at_any_moment_of_many_runs_spoil_nothing(engine_name, server: FaultServer, tmp_path: Path):
     chance = random.Random(engine_name)
 

@@ -16,6 +16,8 @@ import pdl
 from pdl.model import Digest, Notice
 from pdl.storage.checksums import Checksums
 
+pytestmark = pytest.mark.fault(58)
+
 TARGETS = [f"/file/{n}" for n in range(5)]
 
 

@@ -79,6 +79,7 @@ def test_empty_columns_are_passed_over():
     assert entry_of("http://h/a\t\tname=x\t", "").name == "x"
 
 
+@pytest.mark.fault(57)
 @pytest.mark.parametrize(
     "line",
     [
@@ -117,6 +118,7 @@ def test_what_cannot_be_understood_is_malformed_input(line):
     assert entry.message
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize(
     "line", ["ftp://h/a", "file:///etc/passwd", "javascript:alert(1)", "http://h/\tgopher://m/"]
 )
@@ -124,6 +126,7 @@ def test_other_schemes_are_blocked(line):
     assert entry_of(line, "").kind is Kind.BLOCKED
 
 
+@pytest.mark.fault(57)
 def test_the_longest_line_is_read_and_one_byte_more_is_not():
     longest = b"http://h/" + b"a" * (LONGEST - 9)
 
@@ -137,6 +140,7 @@ def test_an_over_long_string_is_measured_in_bytes():
     assert isinstance(entry_of_text("http://h/" + "€" * (LONGEST // 3), ""), Malformed)
 
 
+@pytest.mark.fault(57)
 def test_a_malformed_line_is_escaped_and_cut():
     entry = entry_of_bytes(b"\x1b]0;x\x07\xff\r\n\xe2\x80\xae" + b"a" * 500, "")
 
@@ -145,6 +149,7 @@ def test_a_malformed_line_is_escaped_and_cut():
     assert len(entry.line) == SHOWN
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize(
     "line",
     [
@@ -168,6 +173,7 @@ def test_a_message_does_not_grow_with_the_line():
     assert len(entry_of("http://" + "a" * 60_000 + "!/", "").message) <= SHOWN
 
 
+@pytest.mark.fault(57)
 @given(st.binary(max_size=200))
 @example(b"\t=\t")
 @example(b"http://[::1/")

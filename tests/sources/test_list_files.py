@@ -191,6 +191,7 @@ def test_a_python_that_lacks_a_library_says_which(module, kind, monkeypatch, lis
     assert f"to read {kind}, the module {module} is needed" in str(drain_urls.error)
 
 
+@pytest.mark.fault(57)
 def test_an_over_long_line_is_passed_over_in_bounded_pieces(drain):
     chunks = [b"http://h/a\nhttp://u:p@h/", *[b"x" * 65_536] * 200, b"\r\nhttp://h/b"]
 
@@ -279,6 +280,7 @@ pieces = st.lists(st.one_of(st.none(), st.binary(max_size=30)), max_size=8)
 starts = st.sampled_from([b"", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"http://h/\n", b"\x1f", b"BZ"])
 
 
+@pytest.mark.fault(57)
 @given(starts, pieces)
 def test_any_bytes_in_any_pieces_give_the_same_entries(start, chunks):
     def drained(*chunks):

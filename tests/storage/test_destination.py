@@ -41,6 +41,7 @@ def test_the_destination_may_be_a_link(tmp_path):
     assert (tmp_path / "real" / ".pdl" / "parts").is_dir()
 
 
+@pytest.mark.fault(40)
 @pytest.mark.parametrize("below", ["", "/deeper"])
 def test_a_file_is_no_destination(tmp_path, below):
     (tmp_path / "file").write_bytes(b"precious")
@@ -53,6 +54,7 @@ def test_a_name_that_no_folder_can_have_is_told_like_any_other_reason():
         prepare_destination("a\0b")
 
 
+@pytest.mark.fault(41)
 @posix
 @pytest.mark.parametrize("name", [".pdl", ".pdl/parts"])
 def test_a_link_in_the_place_of_a_private_folder_is_refused(tmp_path, name):
@@ -81,6 +83,7 @@ def test_private_folders_of_another_user_are_refused(tmp_path, monkeypatch):
         prepare_destination(str(tmp_path))
 
 
+@pytest.mark.fault(40)
 @pytest.mark.parametrize("call", ["makedirs", "mkdir"])
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.ENOSPC])
 def test_what_the_disk_refuses_is_told_in_one_message(tmp_path, monkeypatch, call, code):
@@ -95,6 +98,7 @@ def test_what_the_disk_refuses_is_told_in_one_message(tmp_path, monkeypatch, cal
     )
 
 
+@pytest.mark.fault(40)
 def test_a_destination_that_cannot_be_written_is_told_before_anything_is_fetched(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(DestinationError, match="not writable"):

@@ -294,12 +294,14 @@ def test_texts_that_are_no_text_are_stored_escaped(dest):
     assert found.where == r"l\udce9.txt:3"
 
 
+@pytest.mark.fault(46)
 def test_a_second_run_in_this_process_is_refused_with_the_holder_s_process(dest, ledger):
     with pytest.raises(DestinationError, match=rf"another run \(process {os.getpid()}\) is writing to "):
         Ledger(str(dest))
     append(ledger, 1)
 
 
+@pytest.mark.fault(46)
 def test_a_second_run_in_another_process_is_refused_with_the_holder_s_process(dest, ledger):
     program = "import sys; from pdl.storage.ledger import Ledger; Ledger(sys.argv[1])"
     ended = subprocess.run([sys.executable, "-c", program, str(dest)], capture_output=True, text=True, check=False)
@@ -313,6 +315,7 @@ def test_other_destinations_are_free(dest, ledger, tmp_path):
     other.close()
 
 
+@pytest.mark.fault(43, 46)
 def test_a_destination_is_free_again_after_closing_and_after_a_death(dest):
     program = (
         "import os, sys; from pdl.storage.ledger import Ledger; ledger = Ledger(sys.argv[1]);"
@@ -335,6 +338,7 @@ def test_the_loop_may_go_from_thread_to_thread(dest):
     Ledger(str(dest)).close()
 
 
+@pytest.mark.fault(41)
 @posix
 def test_a_planted_folder_is_not_followed(dest, tmp_path):
     (tmp_path / "elsewhere").mkdir()
@@ -345,6 +349,7 @@ def test_a_planted_folder_is_not_followed(dest, tmp_path):
     assert os.listdir(tmp_path / "elsewhere") == []
 
 
+@pytest.mark.fault(41)
 @posix
 @pytest.mark.parametrize("name", ["ledger.sqlite3", "ledger.sqlite3-wal", "lock", "holder", ".gitignore"])
 def test_planted_files_are_not_written_through(dest, tmp_path, name):
@@ -395,6 +400,7 @@ def test_a_refused_ledger_holds_nothing(dest):
             Ledger(str(dest))
 
 
+@pytest.mark.fault(39)
 def test_a_full_disk_is_a_full_disk(dest, ledger):
     pages = ledger._execute("PRAGMA page_count").fetchone()[0]
     ledger._execute(f"PRAGMA max_page_count = {pages}")

@@ -84,6 +84,7 @@ def test_the_umask_decides_who_may_read_it(path):
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o640
 
 
+@pytest.mark.fault(43)
 def test_a_left_over_gives_way(path):
     leave(path, b"a long left-over")
     part = PartFile(path)
@@ -93,6 +94,7 @@ def test_a_left_over_gives_way(path):
     assert content(path) == b"new"
 
 
+@pytest.mark.fault(42)
 @posix
 def test_a_left_over_that_was_published_already_is_not_touched(path, tmp_path):
     leave(path, b"published")
@@ -104,6 +106,7 @@ def test_a_left_over_that_was_published_already_is_not_touched(path, tmp_path):
     assert content(tmp_path / "final.jpg") == b"published"
 
 
+@pytest.mark.fault(41)
 @posix
 def test_a_planted_link_is_replaced_not_followed(path, tmp_path):
     victim = tmp_path / "victim"
@@ -117,6 +120,7 @@ def test_a_planted_link_is_replaced_not_followed(path, tmp_path):
     assert not os.path.islink(path)
 
 
+@pytest.mark.fault(41)
 @posix
 def test_a_planted_dangling_link_creates_nothing_elsewhere(path, tmp_path):
     os.symlink(tmp_path / "elsewhere", path)
@@ -124,6 +128,7 @@ def test_a_planted_dangling_link_creates_nothing_elsewhere(path, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["17"]
 
 
+@pytest.mark.fault(41)
 @posix
 def test_a_planted_fifo_is_replaced(path):
     os.mkfifo(path)
@@ -131,6 +136,7 @@ def test_a_planted_fifo_is_replaced(path):
     assert content(path) == b"x"
 
 
+@pytest.mark.fault(40)
 def test_a_folder_in_the_place_of_a_part_is_an_error(path):
     os.mkdir(path)
     with pytest.raises(IsADirectoryError, match="folder"):
@@ -175,6 +181,7 @@ def test_a_part_that_is_too_short_cannot_be_resumed(path):
     assert content(path) == b"12345"
 
 
+@pytest.mark.fault(41)
 @posix
 @pytest.mark.parametrize("plant", [os.mkfifo, os.mkdir, lambda path: os.symlink(__file__, path)])
 def test_what_is_not_a_regular_file_cannot_be_resumed(path, plant):
@@ -183,6 +190,7 @@ def test_what_is_not_a_regular_file_cannot_be_resumed(path, plant):
         PartFile(path).resume(0)
 
 
+@pytest.mark.fault(41)
 @posix
 def test_a_link_that_comes_between_the_look_and_the_opening_is_not_followed(path, tmp_path, monkeypatch):
     leave(path, b"part")
@@ -329,6 +337,7 @@ def test_a_failing_lock_is_an_error_and_leaks_no_descriptor(path, monkeypatch):
 # -- what the disk refuses
 
 
+@pytest.mark.fault(39)
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
 def test_a_refused_write_keeps_what_arrived(path, monkeypatch, code):
     part = PartFile(path, "sha256")
@@ -386,6 +395,7 @@ def test_a_full_disk_is_told_by_its_errno(path):
     assert os.path.exists(path)  # the descriptor is no longer that of the part
 
 
+@pytest.mark.fault(39)
 def test_an_error_at_close_is_raised_once(path, monkeypatch):
     part = PartFile(path)
     part.begin()
@@ -421,6 +431,7 @@ def test_a_discarded_part_is_gone(path, closed_before):
     assert not os.path.exists(path)
 
 
+@pytest.mark.fault(42)
 @posix
 @pytest.mark.parametrize("closed_before", [False, True])
 def test_discarding_spares_what_stands_in_the_place_of_the_part(path, tmp_path, closed_before):
@@ -434,6 +445,7 @@ def test_discarding_spares_what_stands_in_the_place_of_the_part(path, tmp_path, 
     assert content(path) == b"another's"
 
 
+@pytest.mark.fault(42)
 def test_discarding_late_spares_a_part_that_was_taken_up_again(path):
     part = PartFile(path)
     part.begin()
@@ -445,6 +457,7 @@ def test_discarding_late_spares_a_part_that_was_taken_up_again(path):
     again.close()
 
 
+@pytest.mark.fault(42)
 def test_discarding_what_was_moved_away_does_nothing(path, tmp_path):
     part = PartFile(path)
     part.begin()

@@ -99,6 +99,7 @@ def test_the_destination_itself_may_be_a_link(way, dest, tmp_path):
 # -- the name is taken
 
 
+@pytest.mark.fault(42)
 def test_without_overwrite_nothing_that_exists_is_replaced(publisher, links, dest):
     (dest / "a.jpg").write_bytes(b"old")
     part = a_part(dest)
@@ -114,6 +115,7 @@ def test_with_overwrite_what_exists_is_replaced(overwriter, dest):
     assert (dest / "a.jpg").read_bytes() == b"new"
 
 
+@pytest.mark.fault(41)
 @posix
 @pytest.mark.parametrize("dangling", [False, True])
 def test_a_link_under_the_name_counts_as_taken(publisher, links, dest, tmp_path, dangling):
@@ -127,6 +129,7 @@ def test_a_link_under_the_name_counts_as_taken(publisher, links, dest, tmp_path,
     assert victim.exists() is not dangling
 
 
+@pytest.mark.fault(41)
 @posix
 def test_overwriting_replaces_a_link_and_never_its_target(overwriter, dest, tmp_path):
     victim = tmp_path / "victim"
@@ -137,6 +140,7 @@ def test_overwriting_replaces_a_link_and_never_its_target(overwriter, dest, tmp_
     assert not os.path.islink(dest / "a.jpg")
 
 
+@pytest.mark.fault(40)
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_folder_under_the_name_is_an_error(way, links, dest, overwrite):
     (dest / "a.jpg").mkdir()
@@ -146,6 +150,7 @@ def test_a_folder_under_the_name_is_an_error(way, links, dest, overwrite):
     publisher.close()
 
 
+@pytest.mark.fault(40)
 def test_a_file_in_the_place_of_a_folder_is_an_error(publisher, dest):
     (dest / "x").write_bytes(b"old")
     with pytest.raises(NotADirectoryError, match="file stands"):
@@ -153,6 +158,7 @@ def test_a_file_in_the_place_of_a_folder_is_an_error(publisher, dest):
     assert (dest / "x").read_bytes() == b"old"
 
 
+@pytest.mark.fault(43)
 @posix
 def test_a_run_killed_between_linking_and_unlinking_is_mended(publisher, dest, monkeypatch):
     part = a_part(dest)
@@ -168,6 +174,7 @@ def test_a_run_killed_between_linking_and_unlinking_is_mended(publisher, dest, m
 # -- planted folders
 
 
+@pytest.mark.fault(41)
 @posix
 @pytest.mark.parametrize("path", ["x/a.jpg", "x/y/a.jpg", "z/x/a.jpg"])
 @pytest.mark.parametrize("target", ["outside", "missing"])
@@ -194,6 +201,7 @@ def test_overwriting_follows_no_link_in_the_place_of_a_folder(overwriter, dest, 
     assert (tmp_path / "outside" / "a.jpg").read_bytes() == b"precious"
 
 
+@pytest.mark.fault(41)
 @posix
 def test_a_folder_that_is_exchanged_for_a_link_leads_nowhere_else(publisher, dest, tmp_path):
     (tmp_path / "outside").mkdir()
@@ -278,6 +286,7 @@ def test_a_folder_that_may_not_be_written_says_nothing_about_links(publisher, de
     assert (dest / "a.jpg").read_bytes() == b"new"
 
 
+@pytest.mark.fault(39, 40)
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EDQUOT])
 def test_what_the_disk_refuses_keeps_the_part(publisher, dest, monkeypatch, code):
     monkeypatch.setattr(os, "link", raising(code))
@@ -287,6 +296,7 @@ def test_what_the_disk_refuses_keeps_the_part(publisher, dest, monkeypatch, code
     assert os.path.exists(part)
 
 
+@pytest.mark.fault(40)
 @posix
 def test_a_name_that_is_too_long_is_an_error(publisher, dest):
     with pytest.raises(OSError, match=rf"\[Errno {errno.ENAMETOOLONG}\]"):

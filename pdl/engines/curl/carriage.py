@@ -90,7 +90,7 @@ class Carriage:
                 self._take_chunks(self._chunks, data)
         except TransferError as error:
             transfer.on_error(error)
-        return not self._has_failed
+        return not self._has_failed and (self._chunks is None or not self._leaves_doubts(self._chunks))
 
     @property
     def _has_failed(self) -> bool:
@@ -102,6 +102,11 @@ class Carriage:
             self.transfer.on_data(content)
         if chunks.done:
             self.transfer.on_end()
+
+    def _leaves_doubts(self, chunks: ChunkDecoder) -> bool:
+        """Whether a body has ended after which libcurl would use the connection again, though it should not."""
+        assert self._head is not None
+        return chunks.done and (chunks.surplus or not self._head.keep_alive)
 
     def _drain(self, count: int) -> bool:
         """Let bytes that nobody wants pass by, if they are few, for the sake of the connection."""

@@ -94,6 +94,8 @@ class Loop:
         # asking costs less than a callback, which would need a clock here that keeps in step with libcurl's
         milliseconds = when()
         if milliseconds == 0:  # requests go out before answers are read, so that the servers have work meanwhile
+            if news := self._watch.news():
+                self._weed(news)
             action(pycurl.SOCKET_TIMEOUT, 0)
             milliseconds = when()
         if self._wishes:
@@ -124,6 +126,12 @@ class Loop:
             found += [(handle, 0, "") for handle in good]
             found += bad
         return found
+
+    def _weed(self, news: list[tuple[int, int]]) -> None:
+        """End kept connections over which something came that nobody has asked for, before they are used again."""
+        if self._wishes:
+            self._heed()
+        self._watch.weed(news)
 
     def _heed(self) -> None:
         """Watch what libcurl wants watched now.

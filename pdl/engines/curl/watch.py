@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
 import select
 import selectors
+import socket
+from contextlib import suppress
 
 import pycurl
 
 READ, WRITE = pycurl.CSELECT_IN, pycurl.CSELECT_OUT
+_TLS_RECORD = re.compile(rb"[\x14-\x18]\x03")
+_PIECE = 1 << 16
 
 
 class SelectorWatch:
@@ -33,6 +39,13 @@ class SelectorWatch:
         elif events != before:
             self._selector.modify(descriptor, events)
 
+    def news(self) -> list[tuple[int, int]]:
+        """Nothing: connections that are kept are not watched here, and libcurl alone looks at them."""
+        return []
+
+    def weed(self, _news: list[tuple[int, int]]) -> None:
+        """As `EpollWatch` does, of nothing."""
+
     def ready(self, timeout: float) -> list[tuple[int, int]]:
         """The sockets at which something wanted can be done, and what; waits up to `timeout` seconds for one."""
         return [(key.fd, events) for key, events in self._selector.select(timeout)]
@@ -50,6 +63,7 @@ class EpollWatch:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._registered: dict[int, int] = {}  # as far as is known: a socket that was closed has left by itself
+        self._inodes: dict[int, int] = {}  # of the sockets that were registered
         self._wanted: set[int] = set()
 
     def want(self, descriptor: int, events: int) -> None:
@@ -59,25 +73,60 @@ class EpollWatch:
             return
         self._wanted.add(descriptor)
         mask = (select.EPOLLIN if events & READ else 0) | (select.EPOLLOUT if events & WRITE else 0)
-        if descriptor in self._registered:
-            try:
+        try:
+            if descriptor in self._registered:
                 self._epoll.modify(descriptor, mask)
-            except FileNotFoundError:  # it was closed, and this is another
-                self._epoll.register(descriptor, mask)
-        else:
-            self._epoll.register(descriptor, mask)
+            else:
+                self._register(descriptor, mask)
+        except FileNotFoundError:  # it was closed, and this is another
+            self._register(descriptor, mask)
         self._registered[descriptor] = mask
+
+    def _register(self, descriptor: int, mask: int) -> None:
+        self._epoll.register(descriptor, mask)
+        self._inodes[descriptor] = os.fstat(descriptor).st_ino
 
     def ready(self, timeout: float) -> list[tuple[int, int]]:
         """As `SelectorWatch` does."""
         found = []
         for descriptor, events in self._epoll.poll(timeout):
             if descriptor not in self._wanted:  # most likely the server closed a connection that was kept
+                self._end_if_spoiled(descriptor)
                 self._drop(descriptor)
                 continue
             # as selectors do, errors count as both, so that libcurl finds out which it is
             found.append((descriptor, (events & ~select.EPOLLIN and WRITE) | (events & ~select.EPOLLOUT and READ)))
         return found
+
+    def news(self) -> list[tuple[int, int]]:
+        """What epoll has to tell now, of connections that are wanted for something and of those that are kept."""
+        return self._epoll.poll(0)
+
+    def weed(self, news: list[tuple[int, int]]) -> None:
+        """Let go of kept connections that have something to tell, and end those that an answer came over."""
+        for descriptor, _ in news:
+            if descriptor not in self._wanted:
+                self._end_if_spoiled(descriptor)
+                self._drop(descriptor)
+
+    def _end_if_spoiled(self, descriptor: int) -> None:
+        """End a kept connection over which something came that nobody has asked for.
+
+        libcurl looks for that before it uses a connection again, but not within a second of the last use, and takes
+        it for the answer to the next request. Over TLS other things may come at any time, and libcurl knows them.
+        """
+        with suppress(OSError):
+            if os.fstat(descriptor).st_ino != self._inodes[descriptor]:
+                return
+            with socket.socket(fileno=os.dup(descriptor)) as sock:
+                sock.setblocking(False)
+                came = sock.recv(_PIECE, socket.MSG_PEEK)
+                if not came or _TLS_RECORD.match(came):
+                    return
+                with suppress(BlockingIOError):
+                    while sock.recv(_PIECE):
+                        pass
+                sock.shutdown(socket.SHUT_RDWR)  # libcurl finds out when it sends, and connects anew
 
     def _drop(self, descriptor: int) -> None:
         self._registered.pop(descriptor, None)
