@@ -27,6 +27,7 @@ from .sources import Source
 from .storage.destination import prepare_destination
 from .storage.failed_list import FailedList
 from .storage.ledger import Ledger
+from .storage.leftovers import reclaim
 from .storage.publish import Publisher
 from .storage.recall import Recall
 from .summary import Stop, Summary, Tally
@@ -98,6 +99,7 @@ class Run:
             parts = prepare_destination(settings.dest)
             self._ledger = Ledger(settings.dest, engines.name_of(settings.engine))
             undo.callback(self._ledger.close)
+            reclaim(parts, self._ledger)
             self._recall = self._recalled(settings) if self._source is None else None
             self._intake = Intake(self._ledger, naming, settings, self._reserved())
             self._intake.set_check(self.check_interruption)

@@ -139,6 +139,19 @@ def test_what_failed_under_way_is_continued_by_the_next_run(engine_name, server:
     assert [record.header("range") for record in server.requests] == [None, f"bytes={size}-"]
 
 
+def test_parts_that_nobody_can_go_on_with_are_removed(server: FaultServer, tmp_path: Path):
+    url = server.url("/file/x")
+    pdl.download_all([url], tmp_path)
+    parts = tmp_path / ".pdl" / "parts"
+    (parts / "7.part").write_bytes(b"of a row that there is not")
+    os.link(tmp_path / "x", parts / "1.part")  # as a kill between linking and unlinking leaves it
+    ask(tmp_path, "INSERT INTO part VALUES (1, 1, 'v', 1, 'u', NULL), (9, 1, 'v', 1, 'u', NULL)")
+    assert pdl.download_all([url], tmp_path).skipped_by_reason == {"done": 1}
+    assert parts_in(tmp_path) == []
+    assert ask(tmp_path, "SELECT * FROM part") == []
+    assert (tmp_path / "x").read_bytes() == server.content("/file/x")
+
+
 def test_a_part_of_what_is_gone_for_good_is_dropped(server: FaultServer, tmp_path: Path):
     url = server.url("/status/404")
     pdl.download_all([url], tmp_path)

@@ -14,7 +14,8 @@ import tracemalloc
 import pytest
 
 from pdl.errors import DestinationError, Kind
-from pdl.model import Result
+from pdl.model import Partial, Result
+from pdl.storage import database
 from pdl.storage.database import SCHEMA_VERSION, storable, translated
 from pdl.storage.ledger import Ledger
 
@@ -447,3 +448,65 @@ def test_odd_names_of_destinations_are_no_options_of_sqlite(tmp_path):
     append(ledger, 1)
     ledger.close()
     assert (tmp_path / "a?mode=memory&%41 #ü" / ".pdl" / "ledger.sqlite3").exists()
+
+
+# versions of the schema
+
+
+def test_a_ledger_of_the_first_version_is_brought_up_to_date(dest):
+    make_database(dest, "SELECT 1")
+    connection = sqlite3.connect(dest / ".pdl" / "ledger.sqlite3")
+    connection.executescript(
+        f"""BEGIN; {database._STEPS[0]} PRAGMA user_version = 1;
+        INSERT INTO run VALUES (1, 0.0);
+        INSERT INTO entry(row, hash, url, path, run, status, reason, size) VALUES
+            (1, 1, 'http://h/a', 'a', 1, 'done', NULL, 7), (2, 2, 'http://h/b', 'b', 1, 'failed', NULL, 0),
+            (3, 3, 'http://h/c', 'c', 1, 'skipped', 'exists', 9), (4, 4, 'http://h/d', 'd', 1, NULL, NULL, NULL);
+        COMMIT;"""
+    )
+    connection.close()
+    ledger = Ledger(str(dest))
+    assert [(known.row, known.finished_size) for known in ledger.known(1, 9)] == [
+        (1, 7),
+        (2, None),
+        (3, None),
+        (4, None),
+    ]
+    assert ledger.select("SELECT fetched FROM entry WHERE row = 1", ()) == [(1,)]
+    ledger.close()
+    assert seen_by_others(dest, "PRAGMA user_version") == [(SCHEMA_VERSION,)]
+
+
+def test_bringing_it_up_to_date_happens_whole_or_not_at_all(dest, monkeypatch):
+    make_database(dest, f"BEGIN; {database._STEPS[0]} PRAGMA user_version = 1; COMMIT")
+    monkeypatch.setattr(database, "_STEPS", (database._STEPS[0], database._STEPS[1] + "CREATE TABLE entry (x);"))
+    with pytest.raises(DestinationError, match="cannot be used"):
+        Ledger(str(dest))
+    assert seen_by_others(dest, "PRAGMA user_version") == [(1,)]
+    monkeypatch.undo()
+    Ledger(str(dest)).close()
+    assert seen_by_others(dest, "SELECT COUNT(etag) FROM entry") == [(0,)]
+
+
+# parts
+
+
+def test_a_part_is_known_by_its_inode(dest, ledger, tmp_path):
+    file = tmp_path / "1.part"
+    file.write_bytes(b"some")
+    found = file.stat()
+    partial = Partial(4, '"v"', 9, "http://h/1", "name")
+    ledger.keep_part(1, found.st_ino, partial)
+    assert ledger.part(1, found) == partial
+    assert ledger.part(2, found) is None
+    other = os.stat_result((found.st_mode, found.st_ino + 1, *found[2:]))
+    assert ledger.part(1, other) is None
+    assert ledger.part(1, found) is None  # what did not fit is forgotten
+
+
+def test_an_inode_may_have_all_of_its_64_bits(ledger, tmp_path):
+    (tmp_path / "x").write_bytes(b"some")
+    found = (tmp_path / "x").stat()
+    huge = os.stat_result((found.st_mode, 2**64 - 5, *found[2:]))
+    ledger.keep_part(1, huge.st_ino, Partial(4, '"v"', None, "http://h/1"))
+    assert ledger.part(1, huge) == Partial(4, '"v"', None, "http://h/1")
