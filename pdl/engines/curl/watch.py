@@ -113,8 +113,7 @@ class EpollWatch:
         """End a kept connection over which something came that nobody has asked for.
 
         libcurl looks for that before it uses a connection again, but not within a second of the last use, and takes
-        it for the answer to the next request. Over TLS and QUIC other things may come at any time, and libcurl knows
-        them.
+        it for the answer to the next request. Over TLS and QUIC other things may come at any time, which it knows.
         """
         with suppress(OSError):
             if os.fstat(descriptor).st_ino != self._inodes[descriptor]:
