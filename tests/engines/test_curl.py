@@ -139,6 +139,21 @@ def test_a_kept_connection_that_something_unasked_came_over_is_ended(came: bytes
     watch.close()
 
 
+def test_a_kept_connection_of_http_3_is_left_alone():
+    if not hasattr(select, "epoll"):
+        pytest.skip("there is no epoll here")
+    watch = EpollWatch()
+    ours, theirs = socket.socketpair(type=socket.SOCK_DGRAM)
+    with ours, theirs:
+        watch.want(ours.fileno(), READ)
+        watch.want(ours.fileno(), 0)
+        theirs.send(b"a packet")
+        watch.weed(watch.news())
+        assert ours.recv(100) == b"a packet"
+        ours.send(b"x")
+    watch.close()
+
+
 def test_what_has_taken_the_number_of_a_kept_connection_is_left_alone():
     if not hasattr(select, "epoll"):
         pytest.skip("there is no epoll here")

@@ -113,12 +113,14 @@ class EpollWatch:
         """End a kept connection over which something came that nobody has asked for.
 
         libcurl looks for that before it uses a connection again, but not within a second of the last use, and takes
-        it for the answer to the next request. Over TLS other things may come at any time, and libcurl knows them.
+        it for the answer to the next request. Over TLS and QUIC other things may come at any time, which it knows.
         """
         with suppress(OSError):
             if os.fstat(descriptor).st_ino != self._inodes[descriptor]:
                 return
             with socket.socket(fileno=os.dup(descriptor)) as sock:
+                if sock.type != socket.SOCK_STREAM:
+                    return
                 sock.setblocking(False)
                 came = sock.recv(_PIECE, socket.MSG_PEEK)
                 if not came or _TLS_RECORD.match(came):
