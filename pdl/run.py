@@ -23,7 +23,7 @@ from .settings import Settings
 from .sources import Source
 from .storage.destination import prepare_destination
 from .storage.failed_list import FailedList
-from .storage.ledger import Ledger
+from .storage.ledger import LedgerWriter
 from .storage.publish import Publisher
 from .summary import Stop, Summary, Tally
 
@@ -86,7 +86,7 @@ class Run:
         with ExitStack() as undo:
             undo.callback(self._engine.close)
             parts = prepare_destination(settings.dest)
-            self._ledger = Ledger(settings.dest, engines.name_of(settings.engine))
+            self._ledger = LedgerWriter(settings.dest, engines.name_of(settings.engine))
             undo.callback(self._ledger.close)
             self._intake = Intake(self._ledger, naming, settings, self._reserved())
             self._intake.set_check(self.check_interruption)
