@@ -172,9 +172,7 @@ def _look(sources: tuple[str, ...], settings: Settings, face: dict[str, Any]) ->
     if form is not None:
         left_out = export(ledger, path, form)
         if left_out and not face["quiet"]:
-            _say(
-                f"pdl: done files that are not in it for want of a sha256: {left_out:,} (--digest sha256 computes it)"
-            )
+            _say(f"pdl: done files left out because they have no sha256: {left_out:,}; --digest sha256 computes it")
     if face["status"]:
         counts = ledger.counts()
         lines = [json.dumps(status_object(counts))] if face["json_lines"] else status_lines(counts)
