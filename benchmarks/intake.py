@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pdl.intake import Intake
 from pdl.model import Download, Result
 from pdl.naming import Naming
-from pdl.storage.ledger import Ledger
+from pdl.storage.ledger import LedgerWriter
 
 BATCH = 1000
 
@@ -75,7 +75,7 @@ def measure(name: str, count: int, layout: str) -> None:
     hashed = 0
     slowest = spent = processor = 0.0
     with tempfile.TemporaryDirectory(prefix="pdl-intake-") as dest:
-        ledger = Ledger(dest)
+        ledger = LedgerWriter(dest)
         intake = Intake(ledger, Naming(layout), dest, overwrite=False, reserved=())
         for batch in batches(name, count):
             started, ran = time.perf_counter(), time.process_time()

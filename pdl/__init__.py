@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from .model import Digest, Download, Engine, Result
     from .settings import Settings
+    from .storage.reading import Ledger, LedgerCounts, LedgerEntry
     from .summary import Summary
 
 __all__ = [
@@ -40,6 +41,9 @@ __all__ = [
     "EngineNotInstalledError",
     "FailuresError",
     "Kind",
+    "Ledger",
+    "LedgerCounts",
+    "LedgerEntry",
     "PdlError",
     "Result",
     "Settings",
@@ -61,6 +65,7 @@ _HOMES = {
     ),
     "model": ("Digest", "Download", "Engine", "Result"),
     "settings": ("Settings",),
+    "storage.reading": ("Ledger", "LedgerCounts", "LedgerEntry"),
     "summary": ("Summary",),
 }  # fmt: skip
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

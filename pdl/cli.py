@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from .run import Run
     from .sources import Source
 
-FACE = ("sources", "quiet", "verbose", "progress", "json_lines", "paths", "demo", "list_engines", "version", "help")
+FACE = (
+    "sources", "quiet", "verbose", "progress", "json_lines", "paths", "status", "export", "demo", "list_engines",
+    "version", "help",
+)  # fmt: skip
 """Parameters of the command that are not options of a job."""
 
 _DEFAULTS = Settings()
@@ -109,8 +113,13 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
 @_option("--failed", metavar="FILE", help="Write the failed lines there, to be fed back.")
 @click.option("--progress", type=click.Choice(["list", "files"]), default="list", show_default=True,
               help="A bar for the list, or also one for each of the largest files under way.")  # fmt: skip
-@click.option("--json", "json_lines", is_flag=True, help="Print one JSON object for each entry's end.")
+@click.option(
+    "--json", "json_lines", is_flag=True, help="Print one JSON object for each entry's end, or one for --status."
+)
 @click.option("--paths", is_flag=True, help="Print the path of each finished file.")
+@click.option("--status", is_flag=True, help="Print what is known of the destination; no SOURCE.")
+@click.option("--export", metavar="FILE",
+              help="Write the account as .csv, .jsonl, or SHA256SUMS for sha256sum -c; no SOURCE.")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="Only fatal errors.")
 @click.option("-v", "--verbose", count=True, help="Each failure; -vv each entry.")
 @click.option("--demo", is_flag=True, help="Show it at work without a network: files from a server of its own.")
@@ -125,9 +134,10 @@ def command(context: click.Context, /, sources: tuple[str, ...], **options: Any)
     """
     if options["list_engines"]:
         return _list_engines()
+    looks = options["status"] or options["export"] is not None
     from_ledger = options["retry_failed"] is not None or options["dry_run"]
     from_ledger = from_ledger or ((options["update"] or options["verify"]) and not sources)
-    if not sources and not options["demo"] and not from_ledger:
+    if not sources and not options["demo"] and not from_ledger and not looks:
         click.echo(context.get_help())
         return 0
     face = {name: options.pop(name) for name in FACE if name in options}
@@ -136,6 +146,8 @@ def command(context: click.Context, /, sources: tuple[str, ...], **options: Any)
     if (face["json_lines"] or face["paths"]) and sys.stdout is None:
         raise click.UsageError("--json and --paths need standard output, which is closed")
     settings = Settings(**options)
+    if looks:
+        return _look(sources, settings, face)
     if sources and (settings.retry_failed is not None or settings.dry_run):
         name = "--dry-run" if settings.dry_run else "--retry-failed"
         raise click.UsageError(f"{name} takes its entries from the ledger of -d, and no SOURCE")
@@ -150,6 +162,33 @@ def _list_engines() -> int:
     for name, why_not in engines.available().items():
         default = " (auto)" if engines.choose("auto").name == name else ""
         click.echo(f"{name:12} {why_not or engines.about(name) + default}")
+    return 0
+
+
+def _look(sources: tuple[str, ...], settings: Settings, face: dict[str, Any]) -> int:
+    """Export or show what the ledger knows; a run may be writing to it."""
+    from .status import status_lines, status_object  # noqa: PLC0415 - see _download
+    from .storage.export import ENDINGS, export, form_of  # noqa: PLC0415 - see _download
+    from .storage.reading import Ledger  # noqa: PLC0415 - see _download
+
+    option, path = "--status" if face["status"] else "--export", face["export"]
+    if sources or face["demo"] or face["paths"]:
+        other = "no SOURCE" if sources else "neither --demo nor --paths"
+        raise click.UsageError(f"{option} shows what earlier runs have done, and takes {other}")
+    if face["status"] and sys.stdout is None:
+        raise click.UsageError("--status needs standard output, which is closed")
+    form = None if path is None else form_of(path)
+    if path is not None and form is None:
+        raise click.UsageError(f"--export takes names that end in {ENDINGS}, not {path!r}")
+    ledger = Ledger(settings.dest)
+    if form is not None:
+        left_out = export(ledger, path, form)
+        if left_out and not face["quiet"]:
+            _say(f"pdl: done files left out because they have no sha256: {left_out:,}; --digest sha256 computes it")
+    if face["status"]:
+        counts = ledger.counts()
+        lines = [json.dumps(status_object(counts))] if face["json_lines"] else status_lines(counts)
+        _stdout().write("".join(f"{line}\n" for line in lines))
     return 0
 
 

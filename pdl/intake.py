@@ -26,7 +26,7 @@ from .settings import Settings
 from .storage.checksums import Checksums
 from .storage.database import storable
 from .storage.filter import Filter
-from .storage.ledger import Known, Ledger
+from .storage.ledger import Known, LedgerWriter
 from .storage.recall import Recalled
 from .verification import Verification
 
@@ -62,7 +62,7 @@ class Intake:
         reserved: absolute paths of the job's own files, which are never a target.
     """
 
-    def __init__(self, ledger: Ledger, naming: Naming, settings: Settings, reserved: Iterable[str]) -> None:
+    def __init__(self, ledger: LedgerWriter, naming: Naming, settings: Settings, reserved: Iterable[str]) -> None:
         self.read = 0
         """Entries so far."""
         self._ledger = ledger
@@ -455,13 +455,13 @@ class _Batch:
         self.paths.append(path)
         return self.first + len(self.paths) - 1
 
-    def look_up(self, marks: Sequence[int], may_be_seen: Sequence[bool], ledger: Ledger) -> None:
+    def look_up(self, marks: Sequence[int], may_be_seen: Sequence[bool], ledger: LedgerWriter) -> None:
         """Find what may have been there before this batch."""
         wanted = set(compress(marks, may_be_seen))
         wanted.difference_update(compress(marks, map(not_, may_be_seen)))  # these came with the batch
         self.likely = ledger.find(wanted)
 
-    def write(self, ledger: Ledger) -> None:
+    def write(self, ledger: LedgerWriter) -> None:
         ledger.append(self.identities, self.urls, self.names, self.paths)
         ledger.identities.add(self.fresh)
         if self.given:

@@ -26,7 +26,7 @@ from .settings import Settings
 from .sources import Source
 from .storage.destination import prepare_destination
 from .storage.failed_list import FailedList
-from .storage.ledger import Ledger
+from .storage.ledger import LedgerWriter
 from .storage.leftovers import reclaim
 from .storage.publish import Publisher
 from .storage.recall import Recall
@@ -97,7 +97,7 @@ class Run:
             if self._source is None and not os.path.exists(os.path.join(settings.dest, ".pdl", "ledger.sqlite3")):
                 raise DestinationError(f"nothing is known of earlier runs in {settings.dest!r}: it has no ledger")
             parts = prepare_destination(settings.dest)
-            self._ledger = Ledger(settings.dest, engines.name_of(settings.engine))
+            self._ledger = LedgerWriter(settings.dest, engines.name_of(settings.engine))
             undo.callback(self._ledger.close)
             reclaim(parts, self._ledger)
             self._recall = self._recalled(settings) if self._source is None else None

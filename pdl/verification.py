@@ -6,7 +6,7 @@ import os
 
 from .model import Download
 from .paths import Disk
-from .storage.ledger import Ledger
+from .storage.ledger import LedgerWriter
 
 
 class Verification:
@@ -17,7 +17,7 @@ class Verification:
         disk: the destination's files.
     """
 
-    def __init__(self, ledger: Ledger, disk: Disk) -> None:
+    def __init__(self, ledger: LedgerWriter, disk: Disk) -> None:
         self.by_digest = 0
         """Files that are whole by their digest."""
         self.by_size = 0

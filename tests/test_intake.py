@@ -22,7 +22,7 @@ from pdl.naming import Naming, identities, key, with_hash
 from pdl.settings import Settings
 from pdl.storage import filter as filter_module
 from pdl.storage import identities as identities_module
-from pdl.storage.ledger import Ledger
+from pdl.storage.ledger import LedgerWriter
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs POSIX files")
 
@@ -35,7 +35,7 @@ def dest(tmp_path):
 @contextmanager
 def run(dest, layout="flat", output=None, *, overwrite=False, reserved=(), renames=False):
     """A run in a destination: admits entries, and may record how they ended."""
-    ledger = Ledger(str(dest))
+    ledger = LedgerWriter(str(dest))
     try:
         settings = Settings(
             dest=str(dest), layout=layout, output=output, overwrite=overwrite, content_disposition=renames
@@ -546,8 +546,8 @@ def test_a_list_that_has_moved_is_followed_again(dest, batch, monkeypatch):
     with run(dest) as job:
         job.fetch(*urls)
     looked_up = []
-    find = Ledger.find
-    monkeypatch.setattr(Ledger, "find", lambda self, wanted: looked_up.extend(wanted) or find(self, wanted))
+    find = LedgerWriter.find
+    monkeypatch.setattr(LedgerWriter, "find", lambda self, wanted: looked_up.extend(wanted) or find(self, wanted))
     with run(dest) as job:
         decided = job.admit("http://h/new", *urls, *urls[50:60], batch=batch)
     assert told(decided[:3]) == [(201, "admitted", "new"), (1, "done", "0"), (2, "done", "1")]
@@ -631,8 +631,8 @@ def test_what_a_kill_loses_is_read_again_and_contradicts_nothing(dest):
         from pdl.model import Download
         from pdl.naming import Naming
         from pdl.settings import Settings
-        from pdl.storage.ledger import Ledger
-        ledger = Ledger(sys.argv[1])
+        from pdl.storage.ledger import LedgerWriter
+        ledger = LedgerWriter(sys.argv[1])
         intake = Intake(ledger, Naming(), Settings(dest=sys.argv[1]), ())
         intake.admit([Download(f"http://h/{n}/image.jpg") for n in range(50)])
         ledger.flush()

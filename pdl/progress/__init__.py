@@ -1,12 +1,12 @@
 """What people see of a run: one interface, a class for each way to look, and silence among them."""
 
-from .balance import Balance, closing_lines
+from .balance import Balance, balance_line, closing_lines
 from .bar import BarReporter
 from .choice import reporter_for
 from .lines import LineReporter
 from .outcomes import OutcomeLog, fault
 from .reporter import Reported, Reporter, Silent, Tee
-from .text import printable
+from .text import amount, printable
 
 __all__ = [
     "Balance",
@@ -17,6 +17,8 @@ __all__ = [
     "Reporter",
     "Silent",
     "Tee",
+    "amount",
+    "balance_line",
     "closing_lines",
     "fault",
     "printable",

@@ -8,7 +8,7 @@ from typing import Protocol
 from .text import amount, duration
 
 
-class Balance(Protocol):
+class Count(Protocol):
     """What became of the entries: `done`, `skipped`, `failed` and `left` together are `read`."""
 
     @property
@@ -25,6 +25,11 @@ class Balance(Protocol):
     def skipped_by_reason(self) -> Mapping[str, int]: ...
     @property
     def failed_by_kind(self) -> Mapping[str, int]: ...
+
+
+class Balance(Count, Protocol):
+    """That, of what size, and how long it took."""
+
     @property
     def size(self) -> int: ...
     @property
@@ -33,11 +38,6 @@ class Balance(Protocol):
 
 def closing_lines(balance: Balance) -> list[str]:
     """The account in two lines: how many came to which end, and how fast."""
-    entries = "1 entry" if balance.read == 1 else f"{balance.read:,} entries"
-    first = (
-        f"{entries}: done {balance.done:,}, skipped {balance.skipped:,}{_made_of(balance.skipped_by_reason, ' ')}, "
-        f"failed {balance.failed:,}{_made_of(balance.failed_by_kind, ': ')}, left {balance.left:,}"
-    )
     files = "1 file" if balance.done == 1 else f"{balance.done:,} files"
     second = f"{files}, {amount(balance.size)} in {_time(balance.seconds)}"
     if balance.seconds > 0 and balance.done:
@@ -45,7 +45,16 @@ def closing_lines(balance: Balance) -> list[str]:
         second += f", {amount(speed)}/s"
         if rate >= 1:
             second += f", {rate:,.{0 if rate >= 100 else 1}f} files/s"
-    return [first, second]
+    return [balance_line(balance), second]
+
+
+def balance_line(count: Count) -> str:
+    """How many came to which end."""
+    entries = "1 entry" if count.read == 1 else f"{count.read:,} entries"
+    return (
+        f"{entries}: done {count.done:,}, skipped {count.skipped:,}{_made_of(count.skipped_by_reason, ' ')}, "
+        f"failed {count.failed:,}{_made_of(count.failed_by_kind, ': ')}, left {count.left:,}"
+    )
 
 
 def _made_of(counts: Mapping[str, int], between: str) -> str:

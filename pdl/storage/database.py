@@ -71,7 +71,7 @@ def open_database(path: str) -> sqlite3.Connection:
     """The ledger, made if it is not there."""
     connection = connect(path, "rwc")
     try:
-        for version in range(_version(connection, path), SCHEMA_VERSION):
+        for version in range(version_of(connection, path), SCHEMA_VERSION):
             step = f"BEGIN IMMEDIATE; {_STEPS[version]} PRAGMA user_version = {version + 1}; COMMIT;"
             connection.executescript(step)
         connection.execute("PRAGMA journal_mode = WAL")
@@ -85,9 +85,16 @@ def open_database(path: str) -> sqlite3.Connection:
     return connection
 
 
-def connect(path: str, mode: str) -> sqlite3.Connection:
-    """Open a database; `mode` is `rw`, or `rwc` to create it."""
+def connect(path: str, mode: str, *, still: bool = False) -> sqlite3.Connection:
+    """Open a database.
+
+    Args:
+        path: of its file.
+        mode: `ro`, `rw`, or `rwc` to create it.
+        still: nobody writes to it meanwhile, so nothing is locked, nor made beside it.
+    """
     quoted = "file:" + "".join(f"%{byte:02x}" for byte in os.fsencode(path)) + f"?mode={mode}"
+    quoted += "&immutable=1" if still else ""
     try:
         # the loop may be advanced from different threads, one at a time
         return sqlite3.connect(quoted, uri=True, isolation_level=None, check_same_thread=False)
@@ -95,7 +102,7 @@ def connect(path: str, mode: str) -> sqlite3.Connection:
         raise translated(error, path) from error
 
 
-def _version(connection: sqlite3.Connection, path: str) -> int:
+def version_of(connection: sqlite3.Connection, path: str) -> int:
     """The version of the schema; 0 if there is none yet."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()

@@ -81,7 +81,7 @@ class Known(NamedTuple):
         return self.status is None and not self.stood
 
 
-class Ledger:
+class LedgerWriter:
     """The account of a destination, held by one run at a time.
 
     Args:

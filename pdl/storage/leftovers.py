@@ -7,12 +7,12 @@ import re
 from contextlib import suppress
 
 from .exclusive import make_way
-from .ledger import Ledger
+from .ledger import LedgerWriter
 
 _PART = re.compile(r"([0-9]{1,18})\.part")
 
 
-def reclaim(parts: str, ledger: Ledger) -> None:
+def reclaim(parts: str, ledger: LedgerWriter) -> None:
     """Remove the parts that no run can go on with, such as those of a kill, and forget those that are gone.
 
     A part with a second name is whole: a run was killed between giving it its name and taking the part's away.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pdl.kinds import Failures
 from pdl.model import Digest, Download
 
-from .ledger import Known, Ledger
+from .ledger import Known, LedgerWriter
 
 _SELECT = """SELECT entry.row, url, name, path, run, status, reason, entry.size, stood, place, mirrors, given.size,
     given.digest, withheld FROM entry LEFT JOIN given ON given.row = entry.row
@@ -38,7 +38,9 @@ class Recall:
         fetched_only: of these, only those whose file is there or was.
     """
 
-    def __init__(self, ledger: Ledger, failures: Sequence[Failures] | None, *, fetched_only: bool = False) -> None:
+    def __init__(
+        self, ledger: LedgerWriter, failures: Sequence[Failures] | None, *, fetched_only: bool = False
+    ) -> None:
         self._ledger = ledger
         self._last = 0
         self._condition, self._values = _condition(failures)

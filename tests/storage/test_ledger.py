@@ -17,7 +17,7 @@ from pdl.errors import DestinationError, Kind
 from pdl.model import Partial, Result
 from pdl.storage import database
 from pdl.storage.database import SCHEMA_VERSION, storable, translated
-from pdl.storage.ledger import Ledger
+from pdl.storage.ledger import LedgerWriter
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs POSIX files")
 
@@ -29,7 +29,7 @@ def dest(tmp_path):
 
 @pytest.fixture
 def ledger(dest):
-    ledger = Ledger(str(dest))
+    ledger = LedgerWriter(str(dest))
     yield ledger
     ledger.close()
 
@@ -131,7 +131,7 @@ def test_a_second_is_counted_from_the_first_change_after_a_commit(dest, ledger):
 
 
 def test_closing_commits_and_removes_sqlite_s_own_files(dest):
-    ledger = Ledger(str(dest))
+    ledger = LedgerWriter(str(dest))
     append(ledger, 5)
     ledger.record(failed(3))
     ledger.close()
@@ -143,7 +143,7 @@ def test_closing_commits_and_removes_sqlite_s_own_files(dest):
 
 def test_a_later_run_goes_on_after_the_last_row(dest):
     for run in (1, 2):
-        ledger = Ledger(str(dest))
+        ledger = LedgerWriter(str(dest))
         assert (ledger.run, ledger.last) == (run, 5 * (run - 1))
         append(ledger, 5, start=ledger.last + 1)
         ledger.close()
@@ -193,11 +193,11 @@ def test_a_moved_entry_is_committed_at_once(dest, ledger):
 
 
 def test_a_readmitted_entry_is_left_again_under_its_path(dest):
-    ledger = Ledger(str(dest))
+    ledger = LedgerWriter(str(dest))
     append(ledger, 2)
     ledger.record(failed(1, message="no"), failed(2))
     ledger.close()
-    ledger = Ledger(str(dest))
+    ledger = LedgerWriter(str(dest))
     ledger.readmit([2])
     assert [(known.status, known.run, known.path) for known in ledger.known(1, 2)] == [
         ("failed", 1, "1"),
@@ -208,12 +208,12 @@ def test_a_readmitted_entry_is_left_again_under_its_path(dest):
 
 
 def test_a_confirmed_entry_is_skipped_as_done_and_keeps_the_rest(dest):
-    ledger = Ledger(str(dest))
+    ledger = LedgerWriter(str(dest))
     append(ledger, 120)
     done = [Result(index=row, status="done", url="", path=f"{row}", size=row, attempts=2) for row in range(1, 121)]
     ledger.record(*done)
     ledger.close()
-    ledger = Ledger(str(dest))
+    ledger = LedgerWriter(str(dest))
     ledger.confirm(range(1, 120))
     *confirmed, other = ledger.known(1, 120)
     assert all((each.status, each.reason, each.run) == ("skipped", "done", 2) for each in confirmed)
@@ -224,7 +224,7 @@ def test_a_confirmed_entry_is_skipped_as_done_and_keeps_the_rest(dest):
 
 
 def test_failures_are_this_run_s_and_outlive_it(dest):
-    ledger = Ledger(str(dest))
+    ledger = LedgerWriter(str(dest))
     append(ledger, 1300)
     results = [
         failed(
@@ -246,7 +246,7 @@ def test_failures_are_this_run_s_and_outlive_it(dest):
     assert list(failures) == results
     assert list(failures) == results
     assert bool(failures)
-    later = Ledger(str(dest))
+    later = LedgerWriter(str(dest))
     later.record(failed(1300))
     later.close()
     assert [result.index for result in later.failures()] == [1300]
@@ -254,7 +254,7 @@ def test_failures_are_this_run_s_and_outlive_it(dest):
 
 
 def test_a_malformed_line_comes_back_with_its_text(dest):
-    ledger = Ledger(str(dest))
+    ledger = LedgerWriter(str(dest))
     ledger.append([5], ["ht!tp://nonsense"], [None], [None])
     result = Result(index=1, status="failed", url="ht!tp://nonsense", kind=Kind.INPUT, line="ht!tp://nonsense")
     ledger.record(result)
@@ -265,7 +265,7 @@ def test_a_malformed_line_comes_back_with_its_text(dest):
 
 
 def test_failures_are_never_held_all_at_once(dest):
-    ledger = Ledger(str(dest))
+    ledger = LedgerWriter(str(dest))
     append(ledger, 20_000)
     ledger.record(*(failed(row, message="x" * 200) for row in range(1, 20_001)))
     ledger.close()
@@ -278,7 +278,7 @@ def test_failures_are_never_held_all_at_once(dest):
 
 
 def test_failures_of_a_ledger_that_is_gone_say_so(dest):
-    ledger = Ledger(str(dest))
+    ledger = LedgerWriter(str(dest))
     ledger.close()
     os.unlink(ledger.path)
     with pytest.raises(DestinationError, match=r"ledger\.sqlite3 cannot be used"):
@@ -286,7 +286,7 @@ def test_failures_of_a_ledger_that_is_gone_say_so(dest):
 
 
 def test_texts_that_are_no_text_are_stored_escaped(dest):
-    ledger = Ledger(str(dest))
+    ledger = LedgerWriter(str(dest))
     ledger.append([1], ["http://h/"], [storable("n\udc80")], ["p"])
     ledger.record(failed(1, message="cannot open 'l\udce9'", where="l\udce9.txt:3"))
     ledger.close()
@@ -298,20 +298,20 @@ def test_texts_that_are_no_text_are_stored_escaped(dest):
 @pytest.mark.fault(46)
 def test_a_second_run_in_this_process_is_refused_with_the_holder_s_process(dest, ledger):
     with pytest.raises(DestinationError, match=rf"another run \(process {os.getpid()}\) is writing to "):
-        Ledger(str(dest))
+        LedgerWriter(str(dest))
     append(ledger, 1)
 
 
 @pytest.mark.fault(46)
 def test_a_second_run_in_another_process_is_refused_with_the_holder_s_process(dest, ledger):
-    program = "import sys; from pdl.storage.ledger import Ledger; Ledger(sys.argv[1])"
+    program = "import sys; from pdl.storage.ledger import LedgerWriter; LedgerWriter(sys.argv[1])"
     ended = subprocess.run([sys.executable, "-c", program, str(dest)], capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert f"DestinationError: another run (process {os.getpid()}) is writing to" in ended.stderr
 
 
 def test_other_destinations_are_free(dest, ledger, tmp_path):
-    other = Ledger(str(tmp_path / "other"))
+    other = LedgerWriter(str(tmp_path / "other"))
     append(other, 1)
     other.close()
 
@@ -319,24 +319,24 @@ def test_other_destinations_are_free(dest, ledger, tmp_path):
 @pytest.mark.fault(43, 46)
 def test_a_destination_is_free_again_after_closing_and_after_a_death(dest):
     program = (
-        "import os, sys; from pdl.storage.ledger import Ledger; ledger = Ledger(sys.argv[1]);"
+        "import os, sys; from pdl.storage.ledger import LedgerWriter; ledger = LedgerWriter(sys.argv[1]);"
         "ledger.append([1, 2], ['http://h/1', 'http://h/2'], [None] * 2, ['a', 'b']); ledger.flush();"
         "ledger.append([3], ['http://h/3'], [None], ['c']); os._exit(9)"
     )
     assert subprocess.run([sys.executable, "-c", program, str(dest)], check=False).returncode == 9
-    ledger = Ledger(str(dest))
+    ledger = LedgerWriter(str(dest))
     assert (ledger.run, ledger.last) == (2, 2)
     ledger.close()
-    Ledger(str(dest)).close()
+    LedgerWriter(str(dest)).close()
 
 
 def test_the_loop_may_go_from_thread_to_thread(dest):
-    ledger = Ledger(str(dest))
+    ledger = LedgerWriter(str(dest))
     thread = threading.Thread(target=lambda: (append(ledger, 10), ledger.flush(), ledger.close()))
     thread.start()
     thread.join()
     assert seen_by_others(dest) == [(10,)]
-    Ledger(str(dest)).close()
+    LedgerWriter(str(dest)).close()
 
 
 @pytest.mark.fault(41)
@@ -346,7 +346,7 @@ def test_a_planted_folder_is_not_followed(dest, tmp_path):
     dest.mkdir()
     (dest / ".pdl").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(DestinationError, match="is not a folder"):
-        Ledger(str(dest))
+        LedgerWriter(str(dest))
     assert os.listdir(tmp_path / "elsewhere") == []
 
 
@@ -359,10 +359,10 @@ def test_planted_files_are_not_written_through(dest, tmp_path, name):
     (dest / ".pdl").mkdir(parents=True)
     (dest / ".pdl" / name).symlink_to(precious)
     if name in ("holder", ".gitignore"):
-        Ledger(str(dest)).close()
+        LedgerWriter(str(dest)).close()
     else:
         with pytest.raises(DestinationError):
-            Ledger(str(dest))
+            LedgerWriter(str(dest))
     assert precious.read_text() == "precious"
 
 
@@ -370,7 +370,7 @@ def test_a_file_that_is_no_database_is_named(dest):
     (dest / ".pdl").mkdir(parents=True)
     (dest / ".pdl" / "ledger.sqlite3").write_text("something else, and long enough to be looked at" * 10)
     with pytest.raises(DestinationError, match=r"ledger\.sqlite3 is damaged or not a ledger of pdl"):
-        Ledger(str(dest))
+        LedgerWriter(str(dest))
     assert (dest / ".pdl" / "ledger.sqlite3").read_text().startswith("something else")
 
 
@@ -384,21 +384,21 @@ def make_database(dest, script):
 def test_another_s_database_is_left_alone(dest):
     make_database(dest, "CREATE TABLE theirs (x)")
     with pytest.raises(DestinationError, match="is not a ledger of pdl"):
-        Ledger(str(dest))
+        LedgerWriter(str(dest))
 
 
 def test_the_ledger_of_a_newer_version_is_left_alone(dest):
     make_database(dest, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     with pytest.raises(DestinationError, match="newer version of pdl"):
-        Ledger(str(dest))
-    Ledger(str(dest.parent / "other")).close()
+        LedgerWriter(str(dest))
+    LedgerWriter(str(dest.parent / "other")).close()
 
 
 def test_a_refused_ledger_holds_nothing(dest):
     make_database(dest, "CREATE TABLE theirs (x)")
     for _ in range(2):
         with pytest.raises(DestinationError, match="is not a ledger"):
-            Ledger(str(dest))
+            LedgerWriter(str(dest))
 
 
 @pytest.mark.fault(39)
@@ -440,11 +440,11 @@ def test_errors_are_translated_by_what_they_mean_for_a_run(text, kind):
 def test_a_destination_that_is_a_file_is_refused(dest):
     dest.write_text("")
     with pytest.raises(DestinationError, match="not a folder"):
-        Ledger(str(dest))
+        LedgerWriter(str(dest))
 
 
 def test_odd_names_of_destinations_are_no_options_of_sqlite(tmp_path):
-    ledger = Ledger(str(tmp_path / "a?mode=memory&%41 #ü"))
+    ledger = LedgerWriter(str(tmp_path / "a?mode=memory&%41 #ü"))
     append(ledger, 1)
     ledger.close()
     assert (tmp_path / "a?mode=memory&%41 #ü" / ".pdl" / "ledger.sqlite3").exists()
@@ -465,7 +465,7 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date(dest):
         COMMIT;"""
     )
     connection.close()
-    ledger = Ledger(str(dest))
+    ledger = LedgerWriter(str(dest))
     assert [(known.row, known.finished_size) for known in ledger.known(1, 9)] == [
         (1, 7),
         (2, None),
@@ -481,10 +481,10 @@ def test_bringing_it_up_to_date_happens_whole_or_not_at_all(dest, monkeypatch):
     make_database(dest, f"BEGIN; {database._STEPS[0]} PRAGMA user_version = 1; COMMIT")
     monkeypatch.setattr(database, "_STEPS", (database._STEPS[0], database._STEPS[1] + "CREATE TABLE entry (x);"))
     with pytest.raises(DestinationError, match="cannot be used"):
-        Ledger(str(dest))
+        LedgerWriter(str(dest))
     assert seen_by_others(dest, "PRAGMA user_version") == [(1,)]
     monkeypatch.undo()
-    Ledger(str(dest)).close()
+    LedgerWriter(str(dest)).close()
     assert seen_by_others(dest, "SELECT COUNT(etag) FROM entry") == [(0,)]
 
 
