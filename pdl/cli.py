@@ -97,6 +97,9 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
 @_option("--content-disposition", is_flag=True, help="Take the names that servers send, in the layout's folders.")
 @_option("--overwrite", is_flag=True, help="Replace files that exist.")
 @_option("--update", is_flag=True, help="Ask again for what is done, and replace what has changed.")
+@_option(
+    "--durable", is_flag=True, help="Flush each file to the disk before it counts as done: against power loss."
+)
 @_option("--digest", type=click.Choice(DIGESTS), metavar="NAME",
          help="Compute a digest of every file for the ledger: sha256, sha512, sha1 or md5.")  # fmt: skip
 @_option("--failed", metavar="FILE", help="Write the failed lines there, to be fed back.")

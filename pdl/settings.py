@@ -52,6 +52,7 @@ class Settings:
         content_disposition: take names from the servers, where the list and `output` give none.
         overwrite: replace files that exist.
         update: ask again for what is done, and replace what has changed.
+        durable: flush files, names and the account to the disk before they count as done.
         digest: algorithm of the digest that is computed of every file and kept in the ledger.
         failed: file that receives the failed lines, to be fed back.
     """
@@ -82,6 +83,7 @@ class Settings:
     content_disposition: bool = False
     overwrite: bool = False
     update: bool = False
+    durable: bool = False
     digest: str | None = None
     failed: str | None = None
 
@@ -91,7 +93,7 @@ class Settings:
         object.__setattr__(self, "headers", _checked_headers(self.headers))
         object.__setattr__(self, "accept", _checked_accept(self.accept))
         self._check_numbers()
-        for name in ("http3", "insecure", "content_disposition", "overwrite", "update", "raw"):
+        for name in ("http3", "insecure", "content_disposition", "overwrite", "update", "raw", "durable"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is True or False, not {getattr(self, name)!r}")
         if self.layout not in get_args(Layout):

@@ -28,7 +28,7 @@ FLOORS = (
     {"intake", "scheduler"},
     # what carries them out
     {"engines"},
-    {"summary"},
+    {"held", "summary"},
     {"demo", "output", "run"},
     # the faces
     {"api", "interrupts"},

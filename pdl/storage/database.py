@@ -85,6 +85,12 @@ def open_database(path: str) -> sqlite3.Connection:
     return connection
 
 
+def make_durable(connection: sqlite3.Connection) -> None:
+    """Have every commit wait for the disk, and on macOS for the drive's own memory."""
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA fullfsync = ON")
+
+
 def connect(path: str, mode: str) -> sqlite3.Connection:
     """Open a database; `mode` is `rw`, or `rwc` to create it."""
     quoted = "file:" + "".join(f"%{byte:02x}" for byte in os.fsencode(path)) + f"?mode={mode}"
