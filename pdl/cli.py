@@ -108,6 +108,9 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
 @_option("--checksums", metavar="FILE", help="Digests by path, such as sha256sum writes.")
 @_option("--retry-failed", metavar="[KINDS]", is_flag=False, flag_value="all", show_default=False,
          help="Try what failed again, without a list: all, or kinds such as http:5xx,timeout.")  # fmt: skip
+@_option(
+    "--durable", is_flag=True, help="Flush each file to the disk before it counts as done: against power loss."
+)
 @_option("--digest", type=click.Choice(DIGESTS), metavar="NAME",
          help="Compute a digest of every file for the ledger: sha256, sha512, sha1 or md5.")  # fmt: skip
 @_option("--failed", metavar="FILE", help="Write the failed lines there, to be fed back.")

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from . import engines, retry
 from .errors import DestinationError, EngineError, Kind, PdlError, SettingsError
+from .held import Held
 from .http.routes import Routes
 from .intake import Admitted, Intake, NameTaken
 from .kinds import parse_kinds
@@ -25,6 +26,7 @@ from .scheduler import Ended, Scheduler, Task
 from .settings import Settings
 from .sources import Source
 from .storage.destination import prepare_destination
+from .storage.durability import FlushedFolders, flush_destination
 from .storage.failed_list import FailedList
 from .storage.ledger import LedgerWriter
 from .storage.leftovers import reclaim
@@ -97,8 +99,10 @@ class Run:
             if self._source is None and not os.path.exists(os.path.join(settings.dest, ".pdl", "ledger.sqlite3")):
                 raise DestinationError(f"nothing is known of earlier runs in {settings.dest!r}: it has no ledger")
             parts = prepare_destination(settings.dest)
-            self._ledger = LedgerWriter(settings.dest, engines.name_of(settings.engine))
+            self._ledger = LedgerWriter(settings.dest, engines.name_of(settings.engine), durable=settings.durable)
             undo.callback(self._ledger.close)
+            if settings.durable:
+                flush_destination(settings.dest)
             reclaim(parts, self._ledger)
             self._recall = self._recalled(settings) if self._source is None else None
             self._intake = Intake(self._ledger, naming, settings, self._reserved())
@@ -111,6 +115,7 @@ class Run:
         self._scheduler = Scheduler(
             settings, routes, capacity=self._engine.capacity, parts=parts, deadline=deadline, logins=known
         )
+        self._held = Held(FlushedFolders(settings.dest), self._scheduler.part) if settings.durable else None
 
     def _recalled(self, settings: Settings) -> Recall:
         if settings.retry_failed is not None:
@@ -145,9 +150,14 @@ class Run:
             while not self._over():
                 self._feed()
                 self._start()
+                if self._held and (not self._scheduler.active or self._held.is_due(time.monotonic())):
+                    self._settle_held(self._held)
                 for event in self._wait(0.0 if self._untold else self._patience()):
                     self._learn(event)
                 self._give_up()
+                yield from self._tell()
+            if self._held:
+                self._settle_held(self._held)
                 yield from self._tell()
         finally:
             self.close()
@@ -303,6 +313,9 @@ class Run:
         self._scheduler.notices.clear()
 
     def _end(self, ended: Ended) -> None:
+        if self._held is not None and ended.outcome.verdict is Verdict.DONE:
+            self._held.add(ended, time.monotonic())
+            return
         result = self._result(ended)
         if result.status == "done":
             self._fetched.append((result, ended.outcome))
@@ -391,6 +404,58 @@ class Run:
             message = f"cannot put {task.path} in its place: {error.strerror or error}"
             return Outcome(Verdict.FAILED, Kind.DISK, message, status=outcome.status, errno=error.errno)
         return outcome
+
+    # -- files that are to outlive a loss of power
+
+    def _settle_held(self, held: Held) -> None:
+        """Put what has come on the disk for good: bytes, then names, then the account; only then it is told."""
+        faults = self._flush_held(held)
+        settled = []
+        for ended in held.take():
+            fault = faults.get(ended.task.row)
+            final = ended if fault is None else self._refused(ended, fault)
+            settled.append((self._result(final), final.outcome))
+        try:
+            held.flush_names([result.path for result, _ in settled if result.status == "done" and result.path])
+        except OSError as error:  # which names will stay is unknown: the next run looks, as after a kill
+            self._lose_names(error)
+            settled = [each for each in settled if each[0].status != "done"]
+        self._fetched += [each for each in settled if each[0].status == "done"]
+        self._unwritten += [result for result, _ in settled if result.status != "done"]
+        with self._until_full():
+            self._write_down()
+            self._ledger.flush()
+        for result, _ in settled:
+            self._count(result)
+
+    def _flush_held(self, held: Held) -> dict[int, OSError]:
+        """Flush the ledger's paths, which no file may have before, and the parts; answers what failed, by row."""
+        try:
+            self._ledger.flush()
+        except OSError as error:
+            return dict.fromkeys(held.rows(), error)
+        return held.flush()
+
+    def _refused(self, ended: Ended, fault: OSError) -> Ended:
+        """A file that could not be flushed: nobody knows which of its bytes are there, so no run continues it."""
+        task = ended.task
+        task.partial = None
+        with self._until_full():
+            if task.kept:
+                self._forget_part(task)
+        with suppress(OSError):
+            os.unlink(self._scheduler.part(task.row))
+        message = f"cannot put {task.path} on the disk for good: {fault.strerror or fault}"
+        return ended._replace(
+            outcome=Outcome(Verdict.FAILED, Kind.DISK, message, status=ended.outcome.status, errno=fault.errno)
+        )
+
+    def _lose_names(self, error: OSError) -> None:
+        if error.errno in _FULL:
+            self._stop_as_full()
+        else:
+            message = f"the folder {self._settings.dest!r} cannot be flushed any more: {error.strerror or error}"
+            self._fault = DestinationError(message)
 
     def _is_unchanged(self, task: Task, outcome: Outcome, part: str) -> bool:
         """Whether the file that has come is the one that is there, where the server could not tell."""
@@ -484,7 +549,7 @@ class Run:
             done=tally.done,
             skipped=sum(tally.skipped.values()),
             failed=sum(tally.failed.values()),
-            size=tally.size + sum(task.size for task in running),
+            size=tally.size + sum(task.size for task in running) + (self._held.size if self._held else 0),
             seconds=now - self._started,
             fraction=fraction,
             total=total,
@@ -522,7 +587,8 @@ class Run:
         """Tell the last news and close what holds files, each step whatever happens to the others."""
         now = time.monotonic()
         self._seconds = now - self._started
-        steps: list[Callable[[], object]] = [self._tell_verified, self._close_ledger]
+        steps: list[Callable[[], object]] = [partial(self._settle_held, self._held)] if self._held else []
+        steps += [self._tell_verified, self._close_ledger]
         steps += [self._intake.close, self._publisher.close, self._close_failed]
         steps += [self._tell_results, lambda: self._reporter.on(self._progress(now)), self._reporter.close]
         for step in steps:

@@ -59,6 +59,7 @@ class Settings:
         dry_run: with `verify`, only tell; of what the ledger knows.
         checksums: file of digests by path, such as sha256sum writes.
         retry_failed: kinds of failures to try again, taken from the ledger instead of a list; `all` takes all.
+        durable: flush files, names and the account to the disk before they count as done.
         digest: algorithm of the digest that is computed of every file and kept in the ledger.
         failed: file that receives the failed lines, to be fed back.
     """
@@ -95,6 +96,7 @@ class Settings:
     dry_run: bool = False
     checksums: str | None = None
     retry_failed: str | None = None
+    durable: bool = False
     digest: str | None = None
     failed: str | None = None
 
@@ -116,6 +118,7 @@ class Settings:
             "verify",
             "dry_run",
             "raw",
+            "durable",
         ):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is True or False, not {getattr(self, name)!r}")

@@ -30,7 +30,7 @@ FLOORS = (
     {"intake", "scheduler"},
     # what carries them out
     {"engines"},
-    {"status", "summary"},
+    {"held", "status", "summary"},
     {"demo", "output", "run"},
     # the faces
     {"api", "interrupts"},

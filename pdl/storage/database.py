@@ -85,6 +85,12 @@ def open_database(path: str) -> sqlite3.Connection:
     return connection
 
 
+def make_durable(connection: sqlite3.Connection) -> None:
+    """Have every commit wait for the disk, and on macOS for the drive's own memory."""
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA fullfsync = ON")
+
+
 def connect(path: str, mode: str, *, still: bool = False) -> sqlite3.Connection:
     """Open a database.
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, cast
 from pdl.errors import Kind
 from pdl.model import Digest, Download, Outcome, Partial, Reason, Result, Status, Validator
 
-from .database import connect, open_database, storable, translated
+from .database import connect, make_durable, open_database, storable, translated
 from .destination import prepare_destination
 from .hold import Hold
 from .identities import Identities
@@ -87,6 +87,7 @@ class LedgerWriter:
     Args:
         dest: folder that receives the files; made if it is not there.
         engine: name of the engine that fetches in this run.
+        durable: what is committed outlives a loss of power.
 
     Raises:
         DestinationError: the destination cannot be used, another run holds it, or its ledger cannot be read.
@@ -95,7 +96,7 @@ class LedgerWriter:
     OSError (ENOSPC) when the disk is full.
     """
 
-    def __init__(self, dest: str, engine: str = "") -> None:
+    def __init__(self, dest: str, engine: str = "", *, durable: bool = False) -> None:
         prepare_destination(dest)
         self._engine = engine
         self.folder = os.path.abspath(os.path.join(dest, ".pdl"))
@@ -105,14 +106,16 @@ class LedgerWriter:
         self._hold = Hold(dest, self.folder)
         try:
             self._connection = open_database(self.path)
-            self._begin_run()
+            self._begin_run(durable=durable)
         except BaseException:
             self._hold.release()
             raise
         self.identities = Identities(self.folder)
 
-    def _begin_run(self) -> None:
+    def _begin_run(self, *, durable: bool) -> None:
         try:
+            if durable:
+                make_durable(self._connection)
             (last,) = self._execute("SELECT COALESCE(MAX(row), 0) FROM entry").fetchone()
             (run,) = self._execute("SELECT COALESCE(MAX(number), 0) + 1 FROM run").fetchone()
             self._change("INSERT INTO run VALUES (?, ?, ?)", [(run, time.time(), self._engine)])
