@@ -31,10 +31,10 @@ _ENTRY = """SELECT entry.row, COALESCE(status, 'left'), reason, entry.url, mirro
     FROM entry LEFT JOIN given ON given.row = entry.row LEFT JOIN run ON run.number = entry.fetched"""
 _ENTRIES = f"{_ENTRY} WHERE entry.row > ? ORDER BY entry.row LIMIT {_TOGETHER}"
 _OLDEST_LEFT = f"{_ENTRY} WHERE status IS NULL ORDER BY queued, entry.row LIMIT 1"
-_COUNTS = f"""SELECT COUNT(*) FILTER (WHERE status = 'done'), COUNT(*) FILTER (WHERE status IS NULL),
-    SUM(size) FILTER (WHERE status = 'done' OR (status = 'skipped' AND reason IN {_STANDING})),
-    {", ".join(f"COUNT(*) FILTER (WHERE status = 'skipped' AND reason = '{each}')" for each in get_args(Reason))}
-    FROM entry"""  # noqa: S608 - made of our own words only
+_COUNTS = f"""SELECT SUM(status = 'done'), SUM(status IS NULL),
+    SUM(CASE WHEN status = 'done' OR (status = 'skipped' AND reason IN {_STANDING}) THEN size END),
+    {", ".join(f"SUM(status = 'skipped' AND reason = '{each}')" for each in get_args(Reason))}
+    FROM entry"""  # noqa: S608 - made of our own words only; FILTER is too new for some systems' SQLite
 _BY_KIND = """SELECT CASE WHEN kind = 'http' AND http_status THEN kind || ' ' || http_status ELSE kind END AS fault,
     COUNT(*) FROM entry WHERE status = 'failed' GROUP BY fault ORDER BY 2 DESC, 1"""
 _BY_HOST = """WITH failed(rest) AS (SELECT substr(url, instr(url, '://') + 3) || '/' FROM entry
@@ -245,7 +245,7 @@ def _last(connection: sqlite3.Connection) -> int:
 
 
 def _counts(connection: sqlite3.Connection, hosts: int) -> LedgerCounts:
-    done, left, size, *skipped = connection.execute(_COUNTS).fetchone()
+    done, left, size, *skipped = (number or 0 for number in connection.execute(_COUNTS).fetchone())
     oldest = connection.execute(_OLDEST_LEFT).fetchone() if left else None
     return LedgerCounts(
         read=_last(connection),
@@ -254,7 +254,7 @@ def _counts(connection: sqlite3.Connection, hosts: int) -> LedgerCounts:
         skipped_by_reason={reason: count for reason, count in zip(get_args(Reason), skipped, strict=True) if count},
         failed_by_kind=dict(connection.execute(_BY_KIND).fetchall()),
         failed_by_host=dict(connection.execute(_BY_HOST, (hosts,)).fetchall()),
-        size=size or 0,
+        size=size,
         oldest_left=oldest and _entry(oldest),
     )
 
