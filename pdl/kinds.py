@@ -33,11 +33,13 @@ def _failures(text: str) -> Failures:
     name, colon, statuses = text.partition(":")
     if name not in {kind.value for kind in Kind}:
         known = ", ".join(kind.value for kind in Kind)
-        raise SettingsError(f"there is no kind of failure {name!r}; there are all, {known}, and such as http:5xx")
+        raise SettingsError(
+            f"retry_failed: there is no kind of failure {name!r}; there are all, {known}, and such as http:5xx"
+        )
     if not colon:
         return Failures(Kind(name))
     if name != "http" or not _STATUSES.fullmatch(statuses):
-        raise SettingsError(f"{text!r} names no failures; statuses are such as http:404 or http:5xx")
+        raise SettingsError(f"retry_failed: {text!r} names no failures; statuses are such as http:404 or http:5xx")
     if statuses.endswith("xx"):
         least = int(statuses[0]) * 100
         return Failures(Kind.HTTP, least, least + 99)

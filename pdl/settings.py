@@ -127,7 +127,9 @@ class Settings:
         if self.dry_run and not self.verify:
             raise SettingsError("dry_run tells what verify finds, and needs it")
         if self.retry_failed is not None:
-            parse_kinds(str(self.retry_failed))
+            if not isinstance(self.retry_failed, str):
+                raise SettingsError(f"retry_failed takes kinds of failures as text, not {self.retry_failed!r}")
+            parse_kinds(self.retry_failed)
         if self.digest is not None and self.digest not in DIGESTS:
             raise SettingsError(f"digest is one of {', '.join(DIGESTS)}, not {self.digest!r}")
         agent = self.user_agent
