@@ -91,15 +91,17 @@ def test_files_are_flushed_where_there_are_no_threads(tmp_path, flushes, monkeyp
 
 
 def test_an_interruption_leaves_no_thread_behind(tmp_path, monkeypatch):
-    caller = threading.current_thread()
+    caller, interrupted = threading.current_thread(), threading.Event()
 
     def flush(_):
         if threading.current_thread() is caller:
+            interrupted.set()
             raise KeyboardInterrupt
+        assert interrupted.wait(20)
 
     monkeypatch.setattr(durability, "_flush_bytes", flush)
     with pytest.raises(KeyboardInterrupt):
-        flush_files(files_in(tmp_path, 10_000))
+        flush_files(files_in(tmp_path, 3 * AT_ONCE))
     assert not [thread for thread in threading.enumerate() if thread.name == "pdl-flush"]
 
 
