@@ -37,8 +37,9 @@ _READMIT = """UPDATE entry SET run = ?, stood = ?, queued = ?, status = NULL, re
     message = NULL, http_status = NULL, size = CASE WHEN reason = 'exists' THEN NULL ELSE size END, attempts = NULL,
     seconds = NULL, place = NULL WHERE row = ?"""
 _RECORD = """UPDATE entry SET run = ?1, path = COALESCE(?2, path), status = ?3, reason = ?4, kind = ?5,
-    message = ?6, http_status = ?7, size = COALESCE(?8, size), attempts = ?9, final_url = COALESCE(?10, final_url), seconds = ?11,
-    place = ?12, ended = ?13, digest = CASE WHEN size IS COALESCE(?8, size) THEN digest END WHERE row = ?14"""
+    message = ?6, http_status = ?7, size = COALESCE(?8, size), attempts = ?9, seconds = ?11, place = ?12,
+    ended = ?13, final_url = COALESCE(?10, final_url),
+    digest = CASE WHEN size IS COALESCE(?8, size) THEN digest END WHERE row = ?14"""
 _FETCHED = """UPDATE entry SET status = 'done', reason = NULL, kind = NULL, message = NULL, run = ?1, fetched = ?1,
     path = COALESCE(?, path), http_status = ?, size = ?, attempts = ?, final_url = ?, seconds = ?, place = ?,
     ended = ?, first_byte = ?, digest = ?, etag = ?, last_modified = ? WHERE row = ?"""
