@@ -20,6 +20,7 @@ from .database import connect, make_durable, open_database, storable, translated
 from .destination import prepare_destination
 from .hold import Hold
 from .identities import Identities
+from .state import ledger_path, prepare_state, state_folder
 
 _BATCH = 1000
 """Changes that are committed together."""
@@ -97,11 +98,13 @@ class LedgerWriter:
     OSError (ENOSPC) when the disk is full.
     """
 
-    def __init__(self, dest: str, engine: str = "", *, durable: bool = False) -> None:
+    def __init__(self, dest: str, engine: str = "", *, durable: bool = False, state_dir: str | None = None) -> None:
         prepare_destination(dest)
+        if state_dir is not None:
+            prepare_state(dest, state_dir)
         self._engine = engine
-        self.folder = os.path.abspath(os.path.join(dest, ".pdl"))
-        self.path = os.path.join(self.folder, "ledger.sqlite3")
+        self.folder = state_folder(dest, state_dir)
+        self.path = ledger_path(dest, state_dir)
         self._changes = 0  # not committed yet
         self._since: float | None = None
         self._hold = Hold(dest, self.folder)
