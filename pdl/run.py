@@ -32,6 +32,7 @@ from .storage.ledger import LedgerWriter
 from .storage.leftovers import reclaim
 from .storage.publish import Publisher
 from .storage.recall import Recall
+from .storage.state import ledger_path
 from .summary import Stop, Summary, Tally
 
 T = TypeVar("T")
@@ -96,13 +97,18 @@ class Run:
         self._punctual = bool(getattr(self._engine, "punctual", False))
         with ExitStack() as undo:
             undo.callback(self._engine.close)
-            if self._source is None and not os.path.exists(os.path.join(settings.dest, ".pdl", "ledger.sqlite3")):
+            if self._source is None and not os.path.exists(ledger_path(settings.dest, settings.state_dir)):
                 raise DestinationError(f"nothing is known of earlier runs in {settings.dest!r}: it has no ledger")
             parts = prepare_destination(settings.dest)
-            self._ledger = LedgerWriter(settings.dest, engines.name_of(settings.engine), durable=settings.durable)
+            self._ledger = LedgerWriter(
+                settings.dest,
+                engines.name_of(settings.engine),
+                durable=settings.durable,
+                state_dir=settings.state_dir,
+            )
             undo.callback(self._ledger.close)
             if settings.durable:
-                flush_destination(settings.dest)
+                flush_destination(settings.dest, self._ledger.folder)
             reclaim(parts, self._ledger)
             self._recall = self._recalled(settings) if self._source is None else None
             self._intake = Intake(self._ledger, naming, settings, self._reserved())

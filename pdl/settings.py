@@ -53,6 +53,7 @@ class Settings:
         layout: `flat` (one folder), `tree` (host/path as in the URL), `hash` (fan-out folders).
         output: a template for the path, instead of a layout.
         content_disposition: take names from the servers, where the list and `output` give none.
+        state_dir: folder of the ledger and the lock, instead of `.pdl` in the destination.
         overwrite: replace files that exist.
         update: ask again for what is done, and replace what has changed.
         verify: read what is there, and fetch what is missing or damaged.
@@ -90,6 +91,7 @@ class Settings:
     layout: Layout = "flat"
     output: str | None = None
     content_disposition: bool = False
+    state_dir: str | None = None
     overwrite: bool = False
     update: bool = False
     verify: bool = False
@@ -101,7 +103,7 @@ class Settings:
     failed: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("dest", "cacert", "failed", "output", "checksums"):
+        for name in ("dest", "cacert", "failed", "output", "checksums", "state_dir"):
             object.__setattr__(self, name, _checked_path(name, getattr(self, name)))
         object.__setattr__(self, "headers", _checked_headers(self.headers))
         object.__setattr__(self, "accept", _checked_accept(self.accept))
@@ -174,7 +176,7 @@ _LEAST_REAL = (
     ("deadline", 0, True),
 )
 _OPTIONAL = frozenset(
-    {"per_host", "max_filesize", "max_time", "deadline", "cacert", "failed", "output", "checksums"}
+    {"per_host", "max_filesize", "max_time", "deadline", "cacert", "failed", "output", "checksums", "state_dir"}
 )
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 

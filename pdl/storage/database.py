@@ -126,6 +126,8 @@ def translated(error: sqlite3.Error, path: str) -> OSError | DestinationError:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
     if "not a database" in text or "malformed" in text:
         return DestinationError(f"{path} is damaged or not a ledger of pdl: {text}; move it away to begin anew")
+    if "lock" in text or "disk I/O" in text:  # what network file systems make of SQLite
+        text += "; if this is a network file system, --state-dir puts the ledger elsewhere, on a local disk"
     return DestinationError(f"the ledger {path} cannot be used: {text}")
 
 

@@ -86,13 +86,23 @@ class FlushedFolders:
         self._known |= folders
 
 
-def flush_destination(dest: str) -> None:
+def flush_destination(dest: str, state: str | None = None) -> None:
     """Flush what leads to a destination and its ledger: this run or one before may have made it.
+
+    Args:
+        dest: the destination.
+        state: absolute path of the folder with the ledger, if that is elsewhere.
 
     Raises:
         DestinationError: the disk refuses.
     """
-    path = os.path.join(os.path.abspath(dest), ".pdl")
+    _flush_way(os.path.join(os.path.abspath(dest), ".pdl"))
+    if state is not None and os.path.dirname(state) != os.path.abspath(dest):
+        _flush_way(state)
+
+
+def _flush_way(path: str) -> None:
+    """Flush a folder and all above it."""
     try:
         _flush_folder(path)
         while (above := os.path.dirname(path)) != path:

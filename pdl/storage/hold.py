@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import suppress
 
 from pdl.errors import DestinationError
+
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+_ELSEWHERE = "--state-dir puts the state elsewhere, on a local disk"
 
 
 class Hold:
@@ -14,7 +18,7 @@ class Hold:
 
     Args:
         dest: the destination.
-        folder: its folder `.pdl`, which exists.
+        folder: of its state, which exists.
 
     Raises:
         DestinationError: another run is there, or the folder is not as we would have left it.
@@ -33,9 +37,13 @@ class Hold:
             _hide(folder)
         except Timeout:
             raise DestinationError(f"another run{self._process()} is writing to {dest!r}") from None
+        except NotImplementedError:
+            raise DestinationError(f"{folder} is on a file system without locks: {_ELSEWHERE}") from None
         except OSError as error:
             self._lock.release()
-            raise DestinationError(f"{folder} cannot be held: {error.strerror or error}") from error
+            without = error.errno in _NO_LOCKS
+            reason = f"no locks: {_ELSEWHERE}" if without else f"{error.strerror or error}"
+            raise DestinationError(f"{folder} cannot be held: {reason}") from error
         except BaseException:
             self._lock.release()
             raise

@@ -20,6 +20,7 @@ from .database import connect, make_durable, open_database, storable, translated
 from .destination import prepare_destination
 from .hold import Hold
 from .identities import Identities
+from .state import ledger_path, prepare_state, state_folder
 
 _BATCH = 1000
 """Changes that are committed together."""
@@ -37,8 +38,9 @@ _READMIT = """UPDATE entry SET run = ?, stood = ?, queued = ?, status = NULL, re
     message = NULL, http_status = NULL, size = CASE WHEN reason = 'exists' THEN NULL ELSE size END, attempts = NULL,
     seconds = NULL, place = NULL WHERE row = ?"""
 _RECORD = """UPDATE entry SET run = ?1, path = COALESCE(?2, path), status = ?3, reason = ?4, kind = ?5,
-    message = ?6, http_status = ?7, size = COALESCE(?8, size), attempts = ?9, final_url = COALESCE(?10, final_url), seconds = ?11,
-    place = ?12, ended = ?13, digest = CASE WHEN size IS COALESCE(?8, size) THEN digest END WHERE row = ?14"""
+    message = ?6, http_status = ?7, size = COALESCE(?8, size), attempts = ?9, seconds = ?11, place = ?12,
+    ended = ?13, final_url = COALESCE(?10, final_url),
+    digest = CASE WHEN size IS COALESCE(?8, size) THEN digest END WHERE row = ?14"""
 _FETCHED = """UPDATE entry SET status = 'done', reason = NULL, kind = NULL, message = NULL, run = ?1, fetched = ?1,
     path = COALESCE(?, path), http_status = ?, size = ?, attempts = ?, final_url = ?, seconds = ?, place = ?,
     ended = ?, first_byte = ?, digest = ?, etag = ?, last_modified = ? WHERE row = ?"""
@@ -96,11 +98,13 @@ class LedgerWriter:
     OSError (ENOSPC) when the disk is full.
     """
 
-    def __init__(self, dest: str, engine: str = "", *, durable: bool = False) -> None:
+    def __init__(self, dest: str, engine: str = "", *, durable: bool = False, state_dir: str | None = None) -> None:
         prepare_destination(dest)
+        if state_dir is not None:
+            prepare_state(dest, state_dir)
         self._engine = engine
-        self.folder = os.path.abspath(os.path.join(dest, ".pdl"))
-        self.path = os.path.join(self.folder, "ledger.sqlite3")
+        self.folder = state_folder(dest, state_dir)
+        self.path = ledger_path(dest, state_dir)
         self._changes = 0  # not committed yet
         self._since: float | None = None
         self._hold = Hold(dest, self.folder)

@@ -17,6 +17,7 @@ from pdl.errors import DestinationError, Kind
 from pdl.model import Digest, Reason
 
 from .database import SCHEMA_VERSION, connect, translated, version_of
+from .state import ledger_path
 
 _T = TypeVar("_T")
 
@@ -151,14 +152,17 @@ class Ledger:
 
     Args:
         dest: folder that received the files.
+        state_dir: folder of the ledger, where `--state-dir` put it elsewhere.
 
     Raises:
         DestinationError: there is no ledger, or it cannot be read; also raised while it is read.
     """
 
-    def __init__(self, dest: str | os.PathLike[str] = ".") -> None:
+    def __init__(
+        self, dest: str | os.PathLike[str] = ".", *, state_dir: str | os.PathLike[str] | None = None
+    ) -> None:
         self._dest = os.fspath(dest)
-        self.path = os.path.join(os.path.abspath(self._dest), ".pdl", "ledger.sqlite3")
+        self.path = ledger_path(self._dest, None if state_dir is None else os.fspath(state_dir))
         self._read(_last)
 
     def __len__(self) -> int:

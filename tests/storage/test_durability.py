@@ -99,11 +99,11 @@ def test_an_interruption_leaves_no_thread_behind(tmp_path, monkeypatch):
         if threading.current_thread() is caller:
             interrupted.set()
             raise KeyboardInterrupt
-        assert interrupted.wait(20)  # or the others could have flushed all before the caller's turn
+        assert interrupted.wait(20)
 
     monkeypatch.setattr(durability, "_flush_bytes", flush)
     with pytest.raises(KeyboardInterrupt):
-        flush_files(files_in(tmp_path, 100))
+        flush_files(files_in(tmp_path, 3 * AT_ONCE))
     assert not [thread for thread in threading.enumerate() if thread.name == "pdl-flush"]
 
 

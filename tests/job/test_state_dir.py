@@ -1,0 +1,74 @@
+"""The account and the lock in a folder elsewhere: --state-dir."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import filelock
+import pytest
+from accounts import expected, files_in
+from faultserver import FaultServer, run_pdl
+
+import pdl
+
+TARGETS = ["/file/a", "/file/b"]
+
+
+def test_the_account_is_elsewhere_and_works_as_well_there(engine_name, server: FaultServer, tmp_path: Path):
+    urls, dest, state = [server.url(target) for target in TARGETS], tmp_path / "out", tmp_path / "state" / "deep"
+    for done in (2, 0):
+        summary = pdl.download_all(urls, dest, engine=engine_name, state_dir=state)
+        assert (summary.done, summary.skipped) == (done, 2 - done)
+    assert files_in(dest) == expected(server, TARGETS)
+    assert (state / "ledger.sqlite3").exists()
+    assert not (dest / ".pdl" / "ledger.sqlite3").exists()
+    assert [entry.path for entry in pdl.Ledger(dest, state_dir=state)] == ["a", "b"]
+    os.unlink(dest / "a")
+    assert pdl.download_all(None, dest, verify=True, state_dir=state).done == 1
+
+
+def test_the_state_can_be_looked_at_there(server: FaultServer, tmp_path: Path):
+    where = ("-d", tmp_path / "out", "--state-dir", tmp_path / "state")
+    assert run_pdl(server.url("/file/a"), *where).returncode == 0
+    run = run_pdl("--status", *where)
+    assert (run.returncode, "done 1" in run.stdout) == (0, True)
+    assert run_pdl("--status", "-d", tmp_path / "out").returncode == 1
+
+
+def test_a_folder_holds_the_state_of_one_destination(server: FaultServer, tmp_path: Path):
+    url = server.url("/file/a")
+    pdl.download_all([url], tmp_path / "one", state_dir=tmp_path / "state")
+    with pytest.raises(pdl.DestinationError, match="holds the state of"):
+        pdl.download_all([url], tmp_path / "other", state_dir=tmp_path / "state")
+    assert pdl.download_all([url], tmp_path / "one", state_dir=tmp_path / "state").skipped == 1
+
+
+@pytest.mark.fault(46)
+def test_two_runs_cannot_share_it(engine_name, server: FaultServer, tmp_path: Path):
+    target = "/stall/before-head/x"
+    options = {"dest": tmp_path / "out", "state_dir": tmp_path / "state", "engine": engine_name}
+    with (
+        pdl.iter_downloads([server.url(target)], **options) as downloads,
+        pytest.raises(pdl.DestinationError, match=rf"another run \(process {os.getpid()}\)"),
+    ):
+        pdl.download_all([server.url("/file/a")], **options)
+    server.release(target)
+    assert downloads.summary.left <= 1
+
+
+def test_a_folder_that_cannot_be_made_is_one_message(server: FaultServer, tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    run = run_pdl(server.url("/file/a"), "-d", tmp_path / "out", "--state-dir", tmp_path / "file" / "x")
+    assert run.returncode == 1
+    assert "the folder of the state" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_where_locks_do_not_work_the_message_names_the_way_out(tmp_path: Path, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    with pytest.raises(pdl.DestinationError, match="--state-dir"):
+        pdl.download_all(["http://h.invalid/x"], tmp_path)
