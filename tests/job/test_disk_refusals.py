@@ -98,10 +98,10 @@ def test_a_name_that_cannot_be_given_fails_its_entry_alone(
 ):
     real = publish.Publisher.publish
 
-    def refuse(publisher: publish.Publisher, part: str, path: str) -> None:
+    def refuse(publisher: publish.Publisher, part: str, path: str, **more: object) -> None:
         if path == "a":
             raise OSError(code, os.strerror(code), path)
-        real(publisher, part, path)
+        real(publisher, part, path, **more)
 
     monkeypatch.setattr(publish.Publisher, "publish", refuse)
     urls = [server.url(f"/file/{name}") for name in "abc"]
