@@ -262,7 +262,7 @@ class Intake:
                 entry = self._with_digest(entry, path)  # noqa: PLW2901 - the same one, with what is known of it
             batch.fresh[mark] = row
             batch.append(mark, entry.url, entry.name, path)
-            if _says_more(entry):
+            if entry.size is not None or entry.digest or entry.mirrors or entry.credentials or entry.headers:
                 batch.given[row] = entry
             found = paths.found
             if found is None:

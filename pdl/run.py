@@ -662,15 +662,10 @@ def _check_list(source: Source | None, settings: Settings) -> None:
 
 
 def _task(admitted: Admitted) -> Task:
-    return Task(
-        admitted.row,
-        admitted.download,
-        admitted.path,
-        partial=admitted.partial,
-        unless=admitted.unless,
-        standing=admitted.standing,
-        kept=admitted.partial is not None,
-    )
+    row, download, path, partial, standing, unless = admitted
+    if partial is None and standing is None:  # as nearly all are
+        return Task(row, download, path)
+    return Task(row, download, path, partial=partial, unless=unless, standing=standing, kept=partial is not None)
 
 
 def _standard_files() -> Iterator[str]:
