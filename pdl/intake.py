@@ -22,12 +22,12 @@ from .errors import Kind
 from .model import Download, Entry, Malformed, Partial, Reason, Result, Validator
 from .naming import Naming, identities, key, safe_name
 from .paths import Disk, Found, Paths, seen_from
+from .recall import Recalled
 from .settings import Settings
 from .storage.checksums import Checksums
 from .storage.database import storable
 from .storage.filter import Filter
 from .storage.ledger import Known, LedgerWriter
-from .storage.recall import Recalled
 from .verification import Verification
 
 _LOADED = 5000
@@ -262,7 +262,7 @@ class Intake:
                 entry = self._with_digest(entry, path)  # noqa: PLW2901 - the same one, with what is known of it
             batch.fresh[mark] = row
             batch.append(mark, entry.url, entry.name, path)
-            if entry.size is not None or entry.digest or entry.mirrors or entry.credentials or entry.headers:
+            if _says_more(entry):
                 batch.given[row] = entry
             found = paths.found
             if found is None:

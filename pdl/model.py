@@ -28,6 +28,18 @@ class Digest:
     algorithm: str
     value: str
 
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.value}"
+
+
+DIGEST_LENGTHS = {"sha512": 128, "sha256": 64, "sha1": 40, "md5": 32}
+"""Hexadecimal digits by algorithm, the strongest first."""
+
+
+def parse_digest(text: str | None) -> Digest | None:
+    """The digest that `str` gave this text; None of none."""
+    return Digest(*text.split(":")) if text else None
+
 
 @dataclass(frozen=True, slots=True)
 class Download:

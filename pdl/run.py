@@ -22,6 +22,7 @@ from .logins import logins
 from .model import Advanced, Event, Finished, Notice, Outcome, Partial, Progress, Result, Running, Verdict
 from .naming import Naming
 from .progress import Reporter
+from .recall import Recall
 from .scheduler import Ended, Scheduler, Task
 from .settings import Settings
 from .sources import Source
@@ -31,7 +32,6 @@ from .storage.failed_list import FailedList
 from .storage.ledger import LedgerWriter
 from .storage.leftovers import reclaim
 from .storage.publish import Publisher
-from .storage.recall import Recall
 from .storage.state import ledger_path
 from .summary import Stop, Summary, Tally
 

@@ -21,12 +21,12 @@ FLOORS = (
     {"_version", "errors"},
     {"model"},
     {"kinds"},
-    {"descriptors", "settings", "url"},
+    {"decompressors", "descriptors", "settings", "url"},
     # each knows nothing of the others
     {"logins", "naming", "networks", "proxies", "progress", "resolver", "retry", "sources", "storage"},
     # decisions
     {"paths", "http"},
-    {"verification"},
+    {"recall", "verification"},
     {"intake", "scheduler"},
     # what carries them out
     {"engines"},
@@ -41,6 +41,7 @@ FLOORS = (
 
 OUTSIDE = {
     "pdl.cli": {"click"},
+    "pdl.decompressors": {"zstandard"},
     "pdl.engines.adapter": {"requests", "urllib3"},
     "pdl.engines.curl.carriage": {"pycurl"},
     "pdl.engines.curl.engine": {"pycurl"},
@@ -52,10 +53,8 @@ OUTSIDE = {
     "pdl.engines.fetch": {"requests", "urllib3"},
     "pdl.engines.gevent": {"gevent"},
     "pdl.engines.pools": {"urllib3"},
-    "pdl.http.coding": {"zstandard"},
     "pdl.http.routes": {"certifi"},
     "pdl.progress.meter": {"tqdm"},
-    "pdl.sources.decompress": {"zstandard"},
     "pdl.storage.hold": {"filelock"},
     "pdl.url": {"idna"},
 }

@@ -6,11 +6,11 @@ Client libraries take a coded stream that was cut for a whole one. Here a stream
 from __future__ import annotations
 
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+from pdl.decompressors import Decompressor, Zlib, Zstandard
 from pdl.errors import Kind
 
 from .fault import TransferError
@@ -26,80 +26,20 @@ MOST_DROPPED = 1 << 20
 
 _STEP_IN = 1024
 _STEP_OUT = 65_536
-_ZSTD_STEP = 128  # its decompressor knows no largest output, and makes up to 128 KiB of four bytes
+_ZSTD_STEP = 128
 _ZSTD_WINDOW = 8 << 20  # bytes; RFC 9659
 _ADVICE = "(--raw keeps a file as it is sent)"
 
 
-class _Decompressor(Protocol):
-    """One member of coded data, as `bz2.BZ2Decompressor` has it."""
-
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+def _gzip(_begin: bytes) -> Decompressor:
+    return Zlib(31)
 
 
-class _Zlib:
-    """zlib's decompressor with that face."""
-
-    def __init__(self, wbits: int) -> None:
-        self._inner = zlib.decompressobj(wbits=wbits)
-        self.needs_input = True
-
-    @property
-    def eof(self) -> bool:
-        return self._inner.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._inner.unused_data
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        out = self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
-        # a full output may have left something inside zlib even if no input is left
-        self.needs_input = not self._inner.unconsumed_tail and len(out) < max_length and not self.eof
-        return out
-
-
-class _Zstandard:
-    """The `zstandard` package's decompressor with that face."""
-
-    def __init__(self) -> None:
-        opener = import_module("zstandard").ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
-        self._inner = opener.decompressobj()
-        self._rest = b""
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._rest
-
-    @property
-    def eof(self) -> bool:
-        return bool(self._inner.eof)
-
-    @property
-    def unused_data(self) -> bytes:
-        return bytes(self._inner.unused_data) + self._rest
-
-    def decompress(self, data: bytes, _max_length: int) -> bytes:
-        data = self._rest + data
-        self._rest = data[_ZSTD_STEP:]
-        return bytes(self._inner.decompress(data[:_ZSTD_STEP]))
-
-
-def _gzip(_begin: bytes) -> _Decompressor:
-    return _Zlib(31)
-
-
-def _deflate(begin: bytes) -> _Decompressor:
+def _deflate(begin: bytes) -> Decompressor:
     """With zlib's wrapping, as it should be, or raw, as some servers send it and browsers accept it."""
     method, flags = begin[:2]
     wrapped = method & 0x0F == 8 and (method << 8 | flags) % 31 == 0
-    return _Zlib(15 if wrapped else -15)
+    return Zlib(15 if wrapped else -15)
 
 
 def _zstd(_begin: bytes) -> Any:
@@ -107,7 +47,7 @@ def _zstd(_begin: bytes) -> Any:
         module = import_module("compression.zstd")
         largest = {module.DecompressionParameter.window_log_max: _ZSTD_WINDOW.bit_length() - 1}
         return module.ZstdDecompressor(options=largest)
-    return _Zstandard()
+    return Zstandard(_ZSTD_STEP, max_window_size=_ZSTD_WINDOW)
 
 
 class _Coding(NamedTuple):
@@ -122,7 +62,7 @@ class _Coding(NamedTuple):
     """
 
     name: str
-    begin: Callable[[bytes], _Decompressor]
+    begin: Callable[[bytes], Decompressor]
     least: int = 1
     again: bytes | None = b""
 
@@ -221,7 +161,7 @@ class _Stage:
         self.name = coding.name
         self.made = 0
         self._coding = coding
-        self._member: _Decompressor | None = None
+        self._member: Decompressor | None = None
         self._ahead = b""  # too few bytes to tell what they begin
         self._members = 0
         self._over = False
@@ -292,7 +232,7 @@ class _Stage:
                 Kind.CODING, f"more than {MOST_DROPPED} bytes follow the end of the {self.name} data"
             )
 
-    def _decompress(self, member: _Decompressor, data: bytes) -> bytes:
+    def _decompress(self, member: Decompressor, data: bytes) -> bytes:
         try:
             return member.decompress(data, _STEP_OUT)
         except Exception as error:  # each library has an error of its own

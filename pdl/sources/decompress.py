@@ -7,11 +7,11 @@ stands before the damage is given.
 from __future__ import annotations
 
 import sys
-import zlib
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any
 
+from pdl.decompressors import Decompressor, Zlib, Zstandard
 from pdl.errors import SourceError
 
 _STEP_IN = 256
@@ -21,66 +21,8 @@ _CHUNK = 65_536
 _XZ_MEMORY = 256 << 20  # bytes; `xz -9` needs 65 MiB
 
 
-class Decompressor(Protocol):
-    """One member of a compressed file, as `bz2.BZ2Decompressor` has it."""
-
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
-
-
-class _Gzip:
-    """zlib's decompressor with the face of the others."""
-
-    def __init__(self) -> None:
-        self._inner = zlib.decompressobj(wbits=31)
-        self.needs_input = True
-
-    @property
-    def eof(self) -> bool:
-        return self._inner.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._inner.unused_data
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        out = self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
-        # a full output may have left something inside zlib even if no input is left
-        self.needs_input = not self._inner.unconsumed_tail and len(out) < max_length and not self.eof
-        return out
-
-
-class _Zstandard:
-    """The `zstandard` package's decompressor with the face of the others.
-
-    It knows no `max_length`, and makes up to 128 KiB of four bytes.
-    """
-
-    def __init__(self) -> None:
-        self._inner = import_module("zstandard").ZstdDecompressor().decompressobj()
-        self._rest = b""
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._rest
-
-    @property
-    def eof(self) -> bool:
-        return bool(self._inner.eof)
-
-    @property
-    def unused_data(self) -> bytes:
-        return bytes(self._inner.unused_data) + self._rest
-
-    def decompress(self, data: bytes, _max_length: int) -> bytes:
-        data = self._rest + data
-        self._rest = data[_ZSTD_STEP:]
-        return bytes(self._inner.decompress(data[:_ZSTD_STEP]))
+def _gzip() -> Decompressor:
+    return Zlib(31)
 
 
 def _bzip2() -> Any:
@@ -95,11 +37,11 @@ def _xz() -> Any:
 def _zstd() -> Any:
     if sys.version_info >= (3, 14):
         return import_module("compression.zstd").ZstdDecompressor()
-    return _Zstandard()
+    return Zstandard(_ZSTD_STEP)
 
 
 _FORMATS: dict[str, tuple[Callable[[], Decompressor], tuple[bytes, ...]]] = {
-    "gzip": (_Gzip, (b"\x1f\x8b\x08",)),
+    "gzip": (_gzip, (b"\x1f\x8b\x08",)),
     "bzip2": (
         _bzip2,
         tuple(b"BZh%d" % level + block for level in range(1, 10) for block in (b"1AY&SY", b"\x17rE8P\x90")),

@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 
 from pdl.errors import Kind
-from pdl.model import Digest, Download, Entry, Malformed
+from pdl.model import DIGEST_LENGTHS, Digest, Download, Entry, Malformed
 from pdl.url import UrlError, canonical, concealed
 
 LONGEST = 65_536
@@ -19,9 +19,6 @@ LONGEST = 65_536
 
 SHOWN = 200
 """Characters of a malformed line that are kept for people."""
-
-DIGEST_LENGTHS = {"sha512": 128, "sha256": 64, "sha1": 40, "md5": 32}
-"""Hexadecimal digits by algorithm, the strongest first."""
 
 _ESCAPED = 1000  # characters that are made printable; of them, userinfo may take most
 _NAMED = frozenset({"name", "size", *DIGEST_LENGTHS})

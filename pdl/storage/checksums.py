@@ -7,9 +7,9 @@ import sqlite3
 from collections.abc import Iterator
 
 from pdl.errors import SettingsError
-from pdl.model import Digest
+from pdl.model import DIGEST_LENGTHS, Digest
 
-_ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
+_ALGORITHMS = {length: algorithm for algorithm, length in DIGEST_LENGTHS.items()}
 _GNU = re.compile(r"(\\?)([0-9A-Fa-f]+) [ *](.+)")
 _BSD = re.compile(r"(\\?)(?:MD5|SHA1|SHA256|SHA512) \((.+)\) = ([0-9A-Fa-f]+)")
 _ESCAPED = re.compile(r"\\([\\nr])")

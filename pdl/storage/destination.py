@@ -10,7 +10,7 @@ from pdl.errors import DestinationError
 from .part import PartFile
 
 # since 3.13 Windows turns 0700 into access rules, and a published file would keep those of the parts' folder
-_PRIVATE = 0o777 if os.name == "nt" else 0o700
+PRIVATE = 0o777 if os.name == "nt" else 0o700
 
 
 def prepare_destination(dest: str) -> str:
@@ -42,7 +42,7 @@ def prepare_destination(dest: str) -> str:
 def _private_folder(dest: str, folder: str) -> int:
     """Make a folder that nobody else can enter; answers its owner."""
     try:
-        os.mkdir(folder, _PRIVATE)
+        os.mkdir(folder, PRIVATE)
     except FileExistsError:
         if not stat.S_ISDIR(os.lstat(folder).st_mode):
             raise _unusable(dest, f"{folder} is not a folder") from None

@@ -98,7 +98,7 @@ def _digests(entry: LedgerEntry) -> dict[str, Any]:
 
 
 def _as_text(digest: Digest | None) -> str | None:
-    return None if digest is None else f"{digest.algorithm}:{digest.value}"
+    return None if digest is None else str(digest)
 
 
 _FORMS: dict[str, Form] = {

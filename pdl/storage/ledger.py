@@ -14,7 +14,7 @@ from itertools import chain, islice, repeat
 from typing import Any, NamedTuple, cast
 
 from pdl.errors import Kind
-from pdl.model import Digest, Download, Outcome, Partial, Reason, Result, Status, Validator
+from pdl.model import Digest, Download, Outcome, Partial, Reason, Result, Status, Validator, parse_digest
 
 from .database import connect, make_durable, open_database, storable, translated
 from .destination import prepare_destination
@@ -299,7 +299,7 @@ class LedgerWriter:
         statement = """SELECT COALESCE(entry.digest, given.digest) FROM entry LEFT JOIN given USING (row)
             WHERE row = ? AND entry.size = ?"""
         found = self.select(statement, (row, size))
-        return Digest(*found[0][0].split(":")) if found and found[0][0] else None
+        return parse_digest(found[0][0]) if found else None
 
     def renew(self, row: int, outcome: Outcome) -> None:
         """Write down the version of a file that was there already, as the server calls it now."""
@@ -385,7 +385,7 @@ def _given(row: int, download: Download) -> tuple[Any, ...]:
         row,
         "\n".join(download.mirrors) or None,
         download.size,
-        digest and f"{digest.algorithm}:{digest.value}",
+        digest and str(digest),
         int(bool(download.credentials or download.headers)) or None,
     )
 
@@ -403,7 +403,7 @@ def _fetched_values(run: int, result: Result, outcome: Outcome, now: float) -> t
         storable(result.where) or None,
         now,
         outcome.first_byte,
-        digest and f"{digest.algorithm}:{digest.value}",
+        digest and str(digest),
         outcome.etag,
         outcome.last_modified,
         result.index,

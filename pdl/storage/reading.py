@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeVar, cast, get_args
 
 from pdl.errors import DestinationError, Kind
-from pdl.model import Digest, Reason
+from pdl.model import Digest, Reason, parse_digest
 
 from .database import SCHEMA_VERSION, connect, translated, version_of
 from .state import ledger_path
@@ -290,9 +290,9 @@ def _entry(values: tuple[Any, ...]) -> LedgerEntry:
         name,
         path,
         size,
-        _digest(digest),
+        parse_digest(digest),
         wanted_size,
-        _digest(wanted_digest),
+        parse_digest(wanted_digest),
         kind and Kind(kind),
         message or "",
         http_status,
@@ -307,10 +307,3 @@ def _entry(values: tuple[Any, ...]) -> LedgerEntry:
         engine or None,
         where or "",
     )
-
-
-def _digest(text: str | None) -> Digest | None:
-    if text is None:
-        return None
-    algorithm, _, value = text.partition(":")
-    return Digest(algorithm, value)

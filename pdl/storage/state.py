@@ -7,8 +7,9 @@ import stat
 
 from pdl.errors import DestinationError
 
+from .destination import PRIVATE
+
 LEDGER = "ledger.sqlite3"
-_PRIVATE = 0o777 if os.name == "nt" else 0o700  # as in `destination`
 _OWNER = "destination"
 """The file that says whose state a folder holds."""
 
@@ -32,7 +33,7 @@ def prepare_state(dest: str, state_dir: str) -> None:
     folder = os.path.abspath(state_dir)
     ours, path = os.path.realpath(dest), os.path.join(folder, _OWNER)
     try:
-        os.makedirs(folder, _PRIVATE, exist_ok=True)
+        os.makedirs(folder, PRIVATE, exist_ok=True)
         if hasattr(os, "geteuid") and os.stat(folder).st_uid != os.geteuid():
             raise DestinationError(f"the folder of the state {state_dir!r} belongs to another user")
         owner = _read(path)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pdl import decompressors
 from pdl.errors import Kind
 from pdl.http import coding
 from pdl.http.coding import FREE_EXPANSION, MOST_CODINGS, MOST_DROPPED, Decoder, named_codings
@@ -311,5 +312,6 @@ def test_without_its_library_zstd_says_what_is_missing(monkeypatch):
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     monkeypatch.setattr(coding, "import_module", missing)
+    monkeypatch.setattr(decompressors, "import_module", missing)
     fault = fault_of(["zstd"], zstd_of(b"file"))
     assert (fault.kind, "zstd" in fault.message, "is needed" in fault.message) == (Kind.CODING, True, True)

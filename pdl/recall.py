@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from pdl.kinds import Failures
-from pdl.model import Digest, Download
-
-from .ledger import Known, LedgerWriter
+from .kinds import Failures
+from .model import Download, parse_digest
+from .sources.items import line_of
+from .storage.ledger import Known, LedgerWriter
 
 _SELECT = """SELECT entry.row, url, name, path, run, status, reason, entry.size, stood, place, mirrors, given.size,
     given.digest, withheld FROM entry LEFT JOIN given ON given.row = entry.row
@@ -74,22 +75,9 @@ def _recalled(row: tuple[Any, ...]) -> Recalled:
         known.url,
         mirrors=tuple(mirrors.split("\n")) if mirrors else (),
         name=known.name,
-        digest=Digest(*digest.split(":")) if digest else None,
+        digest=parse_digest(digest),
         size=size,
-        line="\t".join(_fields(known, mirrors, size, digest)),
         where=place or "",
     )
+    download = replace(download, line=line_of(download))
     return Recalled(known, download, bool(withheld))
-
-
-def _fields(known: Known, mirrors: str | None, size: int | None, digest: str | None) -> Iterator[str]:
-    """The line that says the same, for a list of failures."""
-    yield known.url
-    if mirrors:
-        yield from mirrors.split("\n")
-    if known.name is not None:
-        yield f"name={known.name}"
-    if digest:
-        yield digest.replace(":", "=")
-    if size is not None:
-        yield f"size={size}"
