@@ -31,17 +31,17 @@ _MASK = 0xFFFF_FFFF_FFFF_FFFF
 
 _TOGETHER = 50
 """Rows of one statement, where many are written or read: half the time of so many statements."""
-_APPEND = "INSERT INTO entry(run, queued, row, hash, url, name, path) VALUES (?1, ?2, ?, ?, ?, ?, ?)"
-_APPEND_MANY = _APPEND + ", (?1, ?2, ?, ?, ?, ?, ?)" * (_TOGETHER - 1)
+_APPEND = "INSERT INTO entry(run, queued, row, hash, url, name, path) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_APPEND_MANY = _APPEND + ", (?, ?, ?, ?, ?, ?, ?)" * (_TOGETHER - 1)
 _GIVEN = "INSERT OR REPLACE INTO given(row, mirrors, size, digest, withheld) VALUES (?, ?, ?, ?, ?)"
 _READMIT = """UPDATE entry SET run = ?, stood = ?, queued = ?, status = NULL, reason = NULL, kind = NULL,
     message = NULL, http_status = NULL, size = CASE WHEN reason = 'exists' THEN NULL ELSE size END, attempts = NULL,
     seconds = NULL, place = NULL WHERE row = ?"""
-_RECORD = """UPDATE entry SET run = ?1, path = COALESCE(?2, path), status = ?3, reason = ?4, kind = ?5,
-    message = ?6, http_status = ?7, size = COALESCE(?8, size), attempts = ?9, seconds = ?11, place = ?12,
-    ended = ?13, final_url = COALESCE(?10, final_url),
-    digest = CASE WHEN size IS COALESCE(?8, size) THEN digest END WHERE row = ?14"""
-_FETCHED = """UPDATE entry SET status = 'done', reason = NULL, kind = NULL, message = NULL, run = ?1, fetched = ?1,
+_RECORD = """UPDATE entry SET run = ?, path = COALESCE(?, path), status = ?, reason = ?, kind = ?,
+    message = ?, http_status = ?, digest = CASE WHEN size IS COALESCE(?, size) THEN digest END,
+    size = COALESCE(?, size), attempts = ?, final_url = COALESCE(?, final_url), seconds = ?, place = ?, ended = ?
+    WHERE row = ?"""
+_FETCHED = """UPDATE entry SET status = 'done', reason = NULL, kind = NULL, message = NULL, run = ?, fetched = ?,
     path = COALESCE(?, path), http_status = ?, size = ?, attempts = ?, final_url = ?, seconds = ?, place = ?,
     ended = ?, first_byte = ?, digest = ?, etag = ?, last_modified = ? WHERE row = ?"""
 _PART = "INSERT OR REPLACE INTO part(row, inode, validator, total, url, name) VALUES (?, ?, ?, ?, ?, ?)"
@@ -143,11 +143,11 @@ class LedgerWriter:
             return
         signed = memoryview(array("Q", hashes)).cast("B").cast("q")
         rows = range(self.last + 1, self.last + 1 + len(hashes))
-        values = zip(rows, signed, urls, names, paths, strict=False)  # names and paths may be any iterables
-        common = (self.run, time.time())
+        run, now = repeat(self.run), repeat(time.time())
+        values = zip(run, now, rows, signed, urls, names, paths, strict=False)  # names and paths may be any iterables
         together = (islice(values, _TOGETHER) for _ in range(len(hashes) // _TOGETHER))
-        self._change(_APPEND_MANY, ([*common, *chain.from_iterable(some)] for some in together))
-        self._change(_APPEND, ((*common, *each) for each in values))
+        self._change(_APPEND_MANY, (list(chain.from_iterable(some)) for some in together))
+        self._change(_APPEND, values)
         self.last += len(hashes)
 
     def give(self, rows: Mapping[int, Download]) -> None:
@@ -394,6 +394,7 @@ def _fetched_values(run: int, result: Result, outcome: Outcome, now: float) -> t
     digest = outcome.digest
     return (
         run,
+        run,
         result.path,
         result.http_status,
         result.size,
@@ -412,6 +413,7 @@ def _fetched_values(run: int, result: Result, outcome: Outcome, now: float) -> t
 
 def _values(run: int, result: Result, now: float) -> tuple[Any, ...]:
     stands = result.status == "done" or result.reason in ("done", "exists", "not-modified")
+    size = result.size if stands else None
     return (
         run,
         result.path,
@@ -420,7 +422,8 @@ def _values(run: int, result: Result, now: float) -> tuple[Any, ...]:
         result.kind and result.kind.value,
         storable(result.message) or None,
         result.http_status,
-        result.size if stands else None,
+        size,
+        size,
         result.attempts or None,
         result.final_url,
         result.seconds or None,
