@@ -144,7 +144,8 @@ class LedgerWriter:
         signed = memoryview(array("Q", hashes)).cast("B").cast("q")
         rows = range(self.last + 1, self.last + 1 + len(hashes))
         run, now = repeat(self.run), repeat(time.time())
-        values = zip(run, now, rows, signed, urls, names, paths, strict=False)  # names and paths may be any iterables
+        # names and paths may be any iterables
+        values = zip(run, now, rows, signed, urls, names, paths, strict=False)
         together = (islice(values, _TOGETHER) for _ in range(len(hashes) // _TOGETHER))
         self._change(_APPEND_MANY, (list(chain.from_iterable(some)) for some in together))
         self._change(_APPEND, values)
