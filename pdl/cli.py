@@ -102,6 +102,7 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
          help="Path from {name} {stem} {ext} {host} {path} {index:06d} {hash}, instead of a layout.")  # fmt: skip
 @_option("--content-disposition", is_flag=True, help="Take the names that servers send, in the layout's folders.")
 @_option("--state-dir", metavar="DIR", help="Folder of the ledger and the lock, instead of DEST/.pdl.")
+@_option("--no-state", is_flag=True, help="Keep no ledger: nothing is known of this run when it has ended.")
 @_option("--overwrite", is_flag=True, help="Replace files that exist.")
 @_option("--update", is_flag=True, help="Ask again for what is done, and replace what has changed.")
 @_option("--verify", is_flag=True, help="Read what is there, and fetch what is missing or damaged.")
@@ -184,6 +185,8 @@ def _look(sources: tuple[str, ...], settings: Settings, face: dict[str, Any]) ->
     form = None if path is None else form_of(path)
     if path is not None and form is None:
         raise click.UsageError(f"--export takes names that end in {ENDINGS}, not {path!r}")
+    if settings.no_state:
+        raise click.UsageError(f"{option} shows what the ledger knows, and --no-state keeps none")
     ledger = Ledger(settings.dest, state_dir=settings.state_dir)
     if form is not None:
         left_out = export(ledger, path, form)

@@ -71,7 +71,6 @@ class Intake:
         self._update = settings.update
         self._renames = settings.content_disposition and settings.output is None  # servers may name files
         dest = settings.dest
-        self._part_beginning = os.path.join(dest, ".pdl", "parts", "")
         own = {path for file in reserved for path in seen_from(dest, file)}
         self._reserved = frozenset(map(key, own))
         self._disk = Disk(dest, self._reserved)
@@ -239,8 +238,7 @@ class Intake:
             batch.given[row] = download
         partial = None
         with suppress(OSError):  # there is no part, or none that can be continued
-            part = os.lstat(f"{self._part_beginning}{row}.part")
-            partial = self._ledger.part(row, part)
+            partial = self._ledger.part(row, os.lstat(self._ledger.part_path(row)))
         return Admitted(row, download, path, partial, standing, unless)
 
     # -- entries by themselves

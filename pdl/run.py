@@ -26,13 +26,13 @@ from .recall import Recall
 from .scheduler import Ended, Scheduler, Task
 from .settings import Settings
 from .sources import Source
-from .storage.destination import prepare_destination
 from .storage.durability import FlushedFolders, flush_destination
 from .storage.failed_list import FailedList
 from .storage.ledger import LedgerWriter
 from .storage.leftovers import reclaim
 from .storage.publish import Publisher
 from .storage.state import ledger_path
+from .storage.transient import TransientLedger
 from .summary import Stop, Summary, Tally
 
 T = TypeVar("T")
@@ -99,17 +99,12 @@ class Run:
             undo.callback(self._engine.close)
             if self._source is None and not os.path.exists(ledger_path(settings.dest, settings.state_dir)):
                 raise DestinationError(f"nothing is known of earlier runs in {settings.dest!r}: it has no ledger")
-            parts = prepare_destination(settings.dest)
-            self._ledger = LedgerWriter(
-                settings.dest,
-                engines.name_of(settings.engine),
-                durable=settings.durable,
-                state_dir=settings.state_dir,
-            )
+            self._ledger = _open_ledger(settings)
             undo.callback(self._ledger.close)
             if settings.durable:
                 flush_destination(settings.dest, self._ledger.folder)
-            reclaim(parts, self._ledger)
+            if not settings.no_state:
+                reclaim(self._ledger)
             self._recall = self._recalled(settings) if self._source is None else None
             self._intake = Intake(self._ledger, naming, settings, self._reserved())
             self._intake.set_check(self.check_interruption)
@@ -118,10 +113,9 @@ class Run:
             self._failed = FailedList(settings.failed, self._source_paths) if settings.failed else None
             undo.pop_all()
         deadline = None if math.isinf(self._deadline) else self._deadline
-        self._scheduler = Scheduler(
-            settings, routes, capacity=self._engine.capacity, parts=parts, deadline=deadline, logins=known
-        )
-        self._held = Held(FlushedFolders(settings.dest), self._scheduler.part) if settings.durable else None
+        part, capacity = self._ledger.part_path, self._engine.capacity
+        self._scheduler = Scheduler(settings, routes, capacity=capacity, part=part, deadline=deadline, logins=known)
+        self._held = Held(FlushedFolders(settings.dest), part) if settings.durable else None
 
     def _recalled(self, settings: Settings) -> Recall:
         if settings.retry_failed is not None:
@@ -364,7 +358,7 @@ class Run:
     def _keep_part(self, task: Task, known: Partial) -> None:
         """Have the ledger know by what a part can be continued, should this run end before it is whole."""
         with suppress(OSError):  # it is gone
-            self._ledger.keep_part(task.row, os.stat(self._scheduler.part(task.row)).st_ino, known)
+            self._ledger.keep_part(task.row, os.stat(self._ledger.part_path(task.row)).st_ino, known)
             task.kept = True
 
     def _forget_part(self, task: Task) -> None:
@@ -381,10 +375,10 @@ class Run:
         if task.kept:
             self._forget_part(task)
         with suppress(OSError):
-            os.unlink(self._scheduler.part(task.row))
+            os.unlink(self._ledger.part_path(task.row))
 
     def _publish(self, task: Task, outcome: Outcome) -> Outcome:
-        part = self._scheduler.part(task.row)
+        part = self._ledger.part_path(task.row)
         try:
             if outcome.name is not None:
                 self._rename(task, outcome.name)
@@ -450,7 +444,7 @@ class Run:
             if task.kept:
                 self._forget_part(task)
         with suppress(OSError):
-            os.unlink(self._scheduler.part(task.row))
+            os.unlink(self._ledger.part_path(task.row))
         message = f"cannot put {task.path} on the disk for good: {fault.strerror or fault}"
         return ended._replace(
             outcome=Outcome(Verdict.FAILED, Kind.DISK, message, status=ended.outcome.status, errno=fault.errno)
@@ -484,7 +478,7 @@ class Run:
         dest = self._settings.dest
         if outcome.errno in _FULL:
             self._stop_as_full()
-        elif outcome.errno in _UNWRITABLE and not os.access(self._scheduler.parts, os.W_OK | os.X_OK):
+        elif outcome.errno in _UNWRITABLE and not os.access(self._ledger.parts, os.W_OK | os.X_OK):
             self._fault = DestinationError(f"the folder {dest!r} cannot be written any more: {outcome.message}")
 
     @contextmanager
@@ -648,6 +642,13 @@ class Run:
             failures=self._ledger.failures(),
             stopped=self._stop,
         )
+
+
+def _open_ledger(settings: Settings) -> LedgerWriter:
+    engine, durable = engines.name_of(settings.engine), settings.durable
+    if settings.no_state:
+        return TransientLedger(settings.dest, engine)
+    return LedgerWriter(settings.dest, engine, durable=durable, state_dir=settings.state_dir)
 
 
 def _check_list(source: Source | None, settings: Settings) -> None:

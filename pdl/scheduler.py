@@ -8,9 +8,8 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -125,7 +124,7 @@ class Scheduler:
         settings: caps, retries and limits.
         routes: the proxy of every URL.
         capacity: attempts that the engine carries at once.
-        parts: folder of the part files.
+        part: path of an entry's part file, by its row.
         deadline: the time at which the whole job ends, or None.
         logins: credentials by host, for what the list gives none for.
     """
@@ -136,7 +135,7 @@ class Scheduler:
         routes: Routes,
         *,
         capacity: int,
-        parts: str,
+        part: Callable[[int], str],
         deadline: float | None = None,
         logins: Logins | None = None,
     ) -> None:
@@ -145,8 +144,7 @@ class Scheduler:
         self._most = self._capacity = min(capacity, settings.jobs)
         self._per_host = settings.per_host or self._capacity
         self._near = min(max(NEAR, 4 * self._capacity), FARTHEST)
-        self.parts = parts
-        self._beginning = os.path.join(parts, "")
+        self._part = part
         self._deadline = deadline
         self._logins = logins
         self._hosts: dict[str, _Host] = {}
@@ -186,10 +184,6 @@ class Scheduler:
     def active(self) -> int:
         """Attempts under way."""
         return len(self._active)
-
-    def part(self, row: int) -> str:
-        """Path of an entry's part file: named after its row, so that any worker and any later run finds it."""
-        return f"{self._beginning}{row}.part"
 
     def running(self) -> Iterable[Task]:
         """The downloads that have an attempt under way."""
@@ -242,7 +236,7 @@ class Scheduler:
             id=next(self._ids),
             row=task.row,
             url=task.url,
-            part=self.part(task.row),
+            part=self._part(task.row),
             headers=self._headers(task) if task.headers_allowed else (),
             credentials=task.credentials if self._logins is None else self._credentials(task, self._logins),
             proxy=proxy,

@@ -54,6 +54,7 @@ class Settings:
         output: a template for the path, instead of a layout.
         content_disposition: take names from the servers, where the list and `output` give none.
         state_dir: folder of the ledger and the lock, instead of `.pdl` in the destination.
+        no_state: keep no ledger; nothing is known of the run when it has ended.
         overwrite: replace files that exist.
         update: ask again for what is done, and replace what has changed.
         verify: read what is there, and fetch what is missing or damaged.
@@ -92,6 +93,7 @@ class Settings:
     output: str | None = None
     content_disposition: bool = False
     state_dir: str | None = None
+    no_state: bool = False
     overwrite: bool = False
     update: bool = False
     verify: bool = False
@@ -115,6 +117,7 @@ class Settings:
             "insecure",
             "block_private",
             "content_disposition",
+            "no_state",
             "overwrite",
             "update",
             "verify",
@@ -134,11 +137,19 @@ class Settings:
             parse_kinds(self.retry_failed)
         if self.digest is not None and self.digest not in DIGESTS:
             raise SettingsError(f"digest is one of {', '.join(DIGESTS)}, not {self.digest!r}")
+        self._check_state()
         agent = self.user_agent
         if not isinstance(agent, str) or not agent.isprintable() or not agent.isascii():
             raise SettingsError("user_agent takes printable ASCII characters only")
         if self.proxy is not None and not isinstance(self.proxy, str):
             raise SettingsError(f"proxy takes a URL, not {self.proxy!r}")
+
+    def _check_state(self) -> None:
+        if not self.no_state:
+            return
+        for name in ("state_dir", "update", "verify", "retry_failed", "digest"):
+            if getattr(self, name) not in (None, False):
+                raise SettingsError(f"no_state keeps no ledger, which {name} is about")
 
     def _check_numbers(self) -> None:
         for name, least in _LEAST_WHOLE.items():

@@ -41,7 +41,7 @@ class ProxyWorld(World):
         super().__init__(**options)
         settings = Settings(**{"jobs": jobs, "retries": retries, **options})
         routes = Routes(settings, {"http": PROXY, "no": "direct"})
-        self.scheduler = Scheduler(settings, routes, capacity=capacity, parts="/parts")
+        self.scheduler = Scheduler(settings, routes, capacity=capacity, part="/parts/{}.part".format)
         self.told: list[Notice] = []
 
     def end_all(self, attempts: list[Attempt], outcome: Outcome) -> list[Ended]:

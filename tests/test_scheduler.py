@@ -61,7 +61,9 @@ class World:
         settings = Settings(**{"jobs": 100, "proxy": proxy, **options})
         self.now = 1000.0
         deadline = None if deadline is None else self.now + deadline
-        self.scheduler = Scheduler(settings, Routes(settings), capacity=capacity, parts="/parts", deadline=deadline)
+        self.scheduler = Scheduler(
+            settings, Routes(settings), capacity=capacity, part="/parts/{}.part".format, deadline=deadline
+        )
         self.rows = 0
 
     def add(self, *urls: str, **fields: object) -> Task:

@@ -85,6 +85,14 @@ def open_database(path: str) -> sqlite3.Connection:
     return connection
 
 
+def transient_database() -> sqlite3.Connection:
+    """An empty ledger in a temporary file that has no name: SQLite makes it when its cache is full."""
+    connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    connection.executescript("".join(_STEPS))
+    connection.execute("PRAGMA journal_mode = OFF")
+    return connection
+
+
 def make_durable(connection: sqlite3.Connection) -> None:
     """Have every commit wait for the disk, and on macOS for the drive's own memory."""
     connection.execute("PRAGMA synchronous = FULL")

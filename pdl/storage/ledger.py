@@ -99,7 +99,9 @@ class LedgerWriter:
     """
 
     def __init__(self, dest: str, engine: str = "", *, durable: bool = False, state_dir: str | None = None) -> None:
-        prepare_destination(dest)
+        self.parts = prepare_destination(dest)
+        """Folder of the part files."""
+        self._part_beginning = os.path.join(self.parts, "")
         if state_dir is not None:
             prepare_state(dest, state_dir)
         self._engine = engine
@@ -109,12 +111,19 @@ class LedgerWriter:
         self._since: float | None = None
         self._hold = Hold(dest, self.folder)
         try:
-            self._connection = open_database(self.path)
+            self._connection = self._open()
             self._begin_run(durable=durable)
         except BaseException:
             self._hold.release()
             raise
         self.identities = Identities(self.folder)
+
+    def part_path(self, row: int) -> str:
+        """Path of an entry's part file: named after its row, so that any worker and any later run finds it."""
+        return f"{self._part_beginning}{row}.part"
+
+    def _open(self) -> sqlite3.Connection:
+        return open_database(self.path)
 
     def _begin_run(self, *, durable: bool) -> None:
         try:

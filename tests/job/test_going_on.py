@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from accounts import expected, files_in, parts_in
 from faultserver import FaultServer, run_pdl, start_pdl
+from stopping import stop_when_bytes_have_come
 
 import pdl
-from pdl.model import Progress
 
 pytestmark = pytest.mark.fault(14, 43)
 
@@ -86,26 +86,11 @@ def test_a_killed_run_is_continued_by_range(engine_name, server: FaultServer, tm
 
 def test_a_stopped_run_is_continued_by_range(engine_name, server: FaultServer, tmp_path: Path):
     target = "/drip/large?size=2000000&piece=50000&interval=0.02"
-    with pdl.iter_downloads([server.url(target)], tmp_path, engine=engine_name, progress=Stopper()) as downloads:
-        Stopper.downloads = downloads
-        assert list(downloads) == []
+    stop_when_bytes_have_come(server.url(target), tmp_path, engine=engine_name)
     (part,) = (tmp_path / ".pdl" / "parts").iterdir()
     size = part.stat().st_size
     server.clear()
     assert_next_run_fetches(server, tmp_path, engine_name, f"bytes={size}-", target=target)
-
-
-class Stopper:
-    """Stops a run when bytes have come."""
-
-    downloads: pdl.Downloads
-
-    def on(self, event: object) -> None:
-        if isinstance(event, Progress) and event.size > 0:
-            self.downloads.close()
-
-    def close(self) -> None:
-        """Nothing is held back."""
 
 
 @posix
