@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from pdl.intake import Intake
 from pdl.model import Download, Result
 from pdl.naming import Naming
+from pdl.settings import Settings
 from pdl.storage.ledger import LedgerWriter
 
 BATCH = 1000
@@ -76,7 +77,7 @@ def measure(name: str, count: int, layout: str) -> None:
     slowest = spent = processor = 0.0
     with tempfile.TemporaryDirectory(prefix="pdl-intake-") as dest:
         ledger = LedgerWriter(dest)
-        intake = Intake(ledger, Naming(layout), dest, overwrite=False, reserved=())
+        intake = Intake(ledger, Naming(layout), Settings(dest=dest), reserved=())
         for batch in batches(name, count):
             started, ran = time.perf_counter(), time.process_time()
             decided = intake.admit(batch)

@@ -27,13 +27,17 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    server {{ listen 127.0.0.1:{port} backlog=4096; root {folder}/www; }}
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        root {folder}/www;
+        location /many/ {{ try_files /000000.bin =404; }}
+    }}
 }}
 """
 
 
 class Nginx:
-    """Serves `count` files of `size` bytes each, on tmpfs where there is one."""
+    """Serves `count` files of `size` bytes each, on tmpfs where there is one; the first also as all of `/many/`."""
 
     def __init__(self, count: int, size: int) -> None:
         program = shutil.which("nginx")

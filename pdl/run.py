@@ -263,6 +263,8 @@ class Run:
 
     def _patience(self) -> float:
         """Seconds until something other than an event may want the loop."""
+        if self._is_complete:
+            return 0.0
         now = time.monotonic()
         longest = WAITING if not self._is_read and self._scheduler.room else 2.5 * WAITING
         return max(0.0, min(longest, self._scheduler.wake_up() - now, self._deadline - now))

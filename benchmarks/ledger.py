@@ -1,0 +1,95 @@
+"""What the ledger costs and gives: downloads with it and without, and a finished run once more.
+
+    python benchmarks/ledger.py [--count 10000] [--size 10240] [--jobs 16] [--rounds 5]
+    python benchmarks/ledger.py --again 1000000 [--layout flat] [--rounds 3]
+
+The first form downloads with the ledger and with `--no-state` in turns; ratios are taken round by round. The second
+one downloads so many files of 32 bytes each, and a tenth of them into another folder, ends the server, and runs the
+same commands again: a single request would fail.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from engines import Figures, measure
+from nginx import Nginx
+
+WAYS: dict[str, list[str]] = {"ledger": [], "--no-state": ["--no-state"]}
+
+
+def command(urls: Path, dest: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "pdl", str(urls), "-q", "-d", str(dest), "-e", "curl", *options]
+
+
+def compare(count: int, size: int, jobs: int, rounds: int) -> None:
+    """Download with the ledger and without it, in turns."""
+    figures: dict[str, list[Figures]] = {name: [] for name in WAYS}
+    server = Nginx(count, size)
+    try:
+        with tempfile.TemporaryDirectory(dir=server.folder) as scratch:
+            urls, dest = Path(scratch, "urls.txt"), Path(scratch, "dest")
+            urls.write_text("".join(f"{url}\n" for url in server.urls()))
+            for turn in range(rounds + 1):  # the first is a warm-up
+                for name in sorted(WAYS, reverse=bool(turn % 2)):
+                    measured = measure(command(urls, dest, "-j", str(jobs), *WAYS[name]))
+                    server.check(dest)
+                    shutil.rmtree(dest)
+                    if turn:
+                        figures[name].append(measured)
+    finally:
+        server.close()
+    for name, measured in figures.items():
+        wall, processor = (statistics.median(getattr(each, what) for each in measured) for what in ("wall", "cpu"))
+        print(f"{name:10} {count / wall:7.0f} files/s, {processor / count * 1e6:4.0f} us of the processor a file")
+    ratios = [without.wall / kept.wall for kept, without in zip(*figures.values(), strict=True)]
+    print(f"throughput with the ledger against without: {statistics.median(ratios):.3f}", end="")
+    print(f" ({min(ratios):.3f} to {max(ratios):.3f})")
+
+
+def again(count: int, layout: str, rounds: int) -> None:
+    """Run what is finished once more, on the whole list and on a tenth of it."""
+    with tempfile.TemporaryDirectory(prefix="pdl-again-") as scratch:
+        server = Nginx(1, 32)
+        try:
+            base = f"http://127.0.0.1:{server.port}/many"
+            lists = {each: Path(scratch, f"{each}.txt") for each in (count // 10, count)}
+            for each, urls in lists.items():
+                with urls.open("w") as file:
+                    file.writelines(f"{base}/{number % 1000:03d}/{number:08d}.jpg\n" for number in range(each))
+                subprocess.run(command(urls, urls.with_suffix(""), "--layout", layout), check=True)
+        finally:
+            server.close()
+        for each, urls in lists.items():
+            dest = urls.with_suffix("")
+            measured = [measure(command(urls, dest, "--layout", layout)) for _ in range(rounds)]
+            wall = statistics.median(one.wall for one in measured)
+            peak = max(one.rss for one in measured)
+            ledger = (dest / ".pdl" / "ledger.sqlite3").stat().st_size
+            print(f"{each:,} URLs again, layout {layout}: {each / wall:,.0f} URLs/s in {wall:.2f} s", end="")
+            print(f", {peak:.0f} MiB at the most; {ledger / each:.0f} bytes of ledger a URL", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--size", type=int, default=10_240)
+    parser.add_argument("--jobs", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--again", type=int, metavar="COUNT")
+    parser.add_argument("--layout", default="flat", choices=("flat", "tree", "hash"))
+    options = parser.parse_args()
+    if options.again is not None:
+        again(options.again, options.layout, options.rounds)
+    else:
+        compare(options.count, options.size, options.jobs, options.rounds)
+
+
+if __name__ == "__main__":
+    main()
