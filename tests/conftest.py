@@ -24,7 +24,7 @@ _BEGINNINGS = ("PDL_", "TQDM_")
 
 
 def pytest_configure() -> None:
-    """Let signals reach the programs that tests start, also in the background or under nohup, and start them fast."""
+    """Let signals reach the programs that tests start, even in the background or under nohup; start them fast."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         signum = getattr(signal, name, None)
         if signum is not None and signal.getsignal(signum) is signal.SIG_IGN:
