@@ -24,11 +24,13 @@ _BEGINNINGS = ("PDL_", "TQDM_")
 
 
 def pytest_configure() -> None:
-    """Let signals reach the programs that tests start, also where this runs in the background or under nohup."""
+    """Let signals reach the programs that tests start, even in the background or under nohup; start them fast."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         signum = getattr(signal, name, None)
         if signum is not None and signal.getsignal(signum) is signal.SIG_IGN:
             signal.signal(signum, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
+    # else hundreds of programs, and the workers of xdist, would each compile all that they import
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import psutil
 import pytest
 from faultserver import run_pdl, start_pdl
+from in_workers import run_at_start
 
 import pdl
 from pdl.demo import DemoServer, Knobs, process
@@ -30,6 +31,12 @@ LISTED = [served for served in plan(Knobs()) if served.listed]
 QUICK = ("-j", "64", "--retry-delay", "0")
 POSIX = pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX has them")
 HOME = Path(pdl.__file__).parents[1]
+PROMPT = """
+    from pdl.demo import DemoServer, Knobs
+
+    DemoServer.__init__.__defaults__ = (Knobs(delay=0.002),)
+"""
+"""What has the server wait a tenth as long, for an engine that waits for each file alone."""
 SOON = 20.0
 """Seconds that something may take before it counts as hanging."""
 
@@ -60,7 +67,9 @@ def assert_served(folder: Path) -> None:
 # -- the command
 
 
-def test_every_engine_shows_what_was_planned(engine_name, tmp_path, temporary):
+def test_every_engine_shows_what_was_planned(engine_name, tmp_path, temporary, tmp_path_factory, monkeypatch):
+    if engine_name == "sequential":
+        run_at_start(monkeypatch, tmp_path_factory.mktemp("prompt"), PROMPT)
     ran = run_pdl("--demo", "-e", engine_name, "-j", "20", "--json", env=temporary, timeout=50)
     assert ran.returncode == 0, ran.stderr
     first, *lines, last = ran.stderr.splitlines()

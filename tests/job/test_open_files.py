@@ -34,8 +34,7 @@ HERE = """
 """Every name leads here."""
 
 NONE = """
-    import os, resource, sys, threading, pdl
-    from pdl.model import Finished
+    import os, resource, sys, threading, pdl, pdl.scheduler
 
     engine, port, dest, keep, lasts = sys.argv[1:]
     held = []
@@ -74,6 +73,8 @@ NONE = """
                     take_all()
                     if lasts == "no":
                         threading.Timer(0.5, give_back).start()
+                    else:
+                        pdl.scheduler.RELIEF = 0.2  # no more comes of waiting longer
                 if result.status == "failed":
                     failures.append(result)
         give_back()

@@ -267,7 +267,7 @@ def interrupt_again_and_again(
     wait: Callable[[subprocess.Popen[str]], object],
 ) -> None:
     """Interrupt runs of one list in one destination, each further on than the one before; then let one end."""
-    targets = [f"/file/{n}?size={n * 7919 % 50_000}&delay=0.01" for n in range(160)]  # whose JSON fits into a pipe
+    targets = [f"/file/{n}?size={n * 7919 % 50_000}&delay=0.005" for n in range(160)]  # whose JSON fits into a pipe
     dest, listed = tmp_path / "out", tmp_path / "list.txt"
     listed.write_text(urls(server, targets))
     command = (listed, "-d", dest, "-e", engine_name, "-j", "4")
