@@ -47,14 +47,20 @@ class Recall:
         self._condition, self._values = _condition(failures)
         if fetched_only:
             self._condition += " AND entry.size IS NOT NULL"
+        counted = f"SELECT COUNT(*) FROM ({_SELECT} {self._condition})"  # noqa: S608 - made of our own words only
+        self.total: int = ledger.select(counted, self._values_after(0))[0][0]
+        """How many there are, before the run changes any."""
 
     def take(self, limit: int) -> list[Recalled]:
         """The next ones; none at the end."""
         statement = f"{_SELECT} {self._condition} ORDER BY entry.row LIMIT ?"
-        found = [_recalled(row) for row in self._ledger.select(statement, (self._last, *self._values, limit))]
+        found = [_recalled(row) for row in self._ledger.select(statement, (*self._values_after(self._last), limit))]
         if found:
             self._last = found[-1].known.row
         return found
+
+    def _values_after(self, row: int) -> tuple[Any, ...]:
+        return (row, *self._values)
 
 
 def _condition(failures: Sequence[Failures] | None) -> tuple[str, list[Any]]:

@@ -543,6 +543,9 @@ class Run:
             total = position.total
             if position.fraction is not None and read:
                 fraction = position.fraction * tally.ended / read
+        elif self._recall is not None:
+            total = self._recall.total
+            fraction = tally.ended / total if total else None
         elif self._read_whole and read:
             fraction = tally.ended / read
         running = sorted(self._scheduler.running(), key=lambda task: task.size, reverse=True)

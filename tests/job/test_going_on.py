@@ -18,6 +18,7 @@ from faultserver import FaultServer, run_pdl, start_pdl
 from stopping import stop_when_bytes_have_come
 
 import pdl
+from pdl.model import Progress
 
 pytestmark = pytest.mark.fault(14, 43)
 
@@ -375,3 +376,24 @@ def test_all_that_is_done_is_asked_for_again_without_a_list(server: FaultServer,
     summary = pdl.download_all(None, tmp_path, update=True)
     assert (summary.done, summary.skipped_by_reason) == (1, {"not-modified": 2})
     assert files_in(tmp_path) == expected(server, targets)
+
+
+def test_without_a_list_the_bar_has_a_total(server: FaultServer, tmp_path: Path):
+    urls = [server.url(f"/status/404?{number}") for number in range(3)] + [server.url("/file/a")]
+    pdl.download_all(urls, tmp_path, retries=0)
+    heard = Hearing()
+    assert pdl.download_all(None, tmp_path, retries=0, retry_failed="all", progress=heard).failed == 3
+    assert {event.total for event in heard.events if isinstance(event, Progress)} == {3}
+
+
+class Hearing:
+    """Keeps what a reporter hears."""
+
+    def __init__(self) -> None:
+        self.events: list[object] = []
+
+    def on(self, event: object) -> None:
+        self.events.append(event)
+
+    def close(self) -> None:
+        """Nothing is held back."""
