@@ -143,6 +143,8 @@ def command(context: click.Context, /, sources: tuple[str, ...], **options: Any)
     from_ledger = options["retry_failed"] is not None or options["dry_run"]
     from_ledger = from_ledger or ((options["update"] or options["verify"]) and not sources)
     if not sources and not options["demo"] and not from_ledger and not looks:
+        if any(context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in options):
+            raise click.UsageError("there is no SOURCE: a list, - for standard input, or URLs")
         click.echo(context.get_help())
         return 0
     face = {name: options.pop(name) for name in FACE if name in options}

@@ -341,7 +341,7 @@ class Intake:
         difference = self._disk.difference(download, path, found)
         if difference:
             return _failed(row, download, path, f"{path} is there with {difference}; --overwrite fetches it again")
-        is_done = finished == found.st_size or (known is not None and known.may_be_published)
+        is_done = finished == found.st_size or (known is not None and self._ledger.may_be_published(known))
         is_done = is_done or download.size is not None or download.digest is not None  # and they agree
         if self.verification is not None:
             is_done = True

@@ -496,7 +496,9 @@ class Run:
     def _stop_as_full(self) -> None:
         if self._stop is None:
             self._stop = "disk-full"
-            self._reporter.on(Notice(f"the disk of {self._settings.dest!r} is full: nothing new is started"))
+            temporary = " or of the folder for temporary files" if self._settings.no_state else ""
+            message = f"the disk of {self._settings.dest!r}{temporary} is full: nothing new is started"
+            self._reporter.on(Notice(message))
 
     def _count(self, result: Result) -> None:
         self._tally.add(result)
@@ -622,8 +624,15 @@ class Run:
         with self._until_full():
             try:
                 self._write_down()
+                if self._is_written_down:
+                    self._ledger.end_run()
             finally:
                 self._ledger.close()
+
+    @property
+    def _is_written_down(self) -> bool:
+        """The ledger knows of every file that got its name, as far as this run knows."""
+        return not self._losses and self._stop != "disk-full" and not isinstance(self._fault, DestinationError)
 
     @property
     def fault(self) -> BaseException | None:

@@ -131,6 +131,9 @@ class Settings:
             raise SettingsError(f"layout is one of {', '.join(get_args(Layout))}, not {self.layout!r}")
         if self.dry_run and not self.verify:
             raise SettingsError("dry_run tells what verify finds, and needs it")
+        for name in ("overwrite", "update"):
+            if self.verify and getattr(self, name):
+                raise SettingsError(f"verify and {name} exclude each other: one after the other does both")
         if self.retry_failed is not None:
             if not isinstance(self.retry_failed, str):
                 raise SettingsError(f"retry_failed takes kinds of failures as text, not {self.retry_failed!r}")
@@ -196,9 +199,12 @@ def _checked_path(name: str, given: Any) -> str | None:
     if given is None and name in _OPTIONAL:
         return None
     try:
-        return os.fsdecode(given)
+        path = os.fsdecode(given)
     except TypeError:
         raise SettingsError(f"{name} takes a path, not {given!r}") from None
+    if not path and name in ("state_dir", "failed", "checksums"):  # an unset variable of a shell
+        raise SettingsError(f"{name} takes a path, not {given!r}")
+    return path
 
 
 def _checked_headers(given: Any) -> Headers:

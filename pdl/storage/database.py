@@ -44,6 +44,7 @@ ALTER TABLE entry ADD COLUMN digest TEXT;  -- of the file, as ALGORITHM:HEX
 ALTER TABLE entry ADD COLUMN etag TEXT;
 ALTER TABLE entry ADD COLUMN last_modified TEXT;
 ALTER TABLE run ADD COLUMN engine TEXT;
+ALTER TABLE run ADD COLUMN closed REAL;  -- when it had written down everything; never, if it was killed
 UPDATE entry SET size = NULL WHERE status = 'failed' OR reason = 'duplicate';
 UPDATE entry SET fetched = run WHERE status = 'done';
 CREATE TABLE given (  -- what the list says of an entry beside its URL and name
@@ -89,7 +90,7 @@ def transient_database() -> sqlite3.Connection:
     """An empty ledger in a temporary file that has no name: SQLite makes it when its cache is full."""
     connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
     connection.executescript("".join(_STEPS))
-    connection.execute("PRAGMA journal_mode = OFF")
+    connection.execute("PRAGMA journal_mode = MEMORY")  # without one, a full disk would spoil the database
     return connection
 
 

@@ -13,39 +13,51 @@ _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSU
 _ELSEWHERE = "--state-dir puts the state elsewhere, on a local disk"
 
 
+class NoLocks(DestinationError):  # noqa: N818 - what a file system lacks
+    """Nobody can be kept out of a folder."""
+
+
 class Hold:
     """Keeps other runs, in this process or another, out of a destination until it is released.
 
     Args:
         dest: the destination.
         folder: of its state, which exists.
+        home: folder of the destination that is held as well, if it is another: parts are there wherever the state
+            is. A file system that has no locks lets everybody in there.
 
     Raises:
         DestinationError: another run is there, or the folder is not as we would have left it.
     """
 
-    def __init__(self, dest: str, folder: str) -> None:
+    def __init__(self, dest: str, folder: str, *, home: str | None = None) -> None:
         from filelock import FileLock, Timeout  # noqa: PLC0415 - takes 50 ms, which `pdl --version` need not pay
 
         # thread_local: a run may be closed from another thread than the one that opened it
         self._lock = FileLock(os.path.join(folder, "lock"), timeout=0, thread_local=False)
         self._holder = os.path.join(folder, "holder")
+        self._home: Hold | None = None
+        if home is not None and not os.path.samefile(home, folder):
+            with suppress(NoLocks):
+                self._home = Hold(dest, home)
         try:
             self._lock.acquire()
             self._sign()
             _refuse_links(folder)
             _hide(folder)
         except Timeout:
+            self.release()
             raise DestinationError(f"another run{self._process()} is writing to {dest!r}") from None
         except NotImplementedError:
-            raise DestinationError(f"{folder} is on a file system without locks: {_ELSEWHERE}") from None
+            self.release()
+            raise NoLocks(f"{folder} is on a file system without locks: {_ELSEWHERE}") from None
         except OSError as error:
-            self._lock.release()
-            without = error.errno in _NO_LOCKS
-            reason = f"no locks: {_ELSEWHERE}" if without else f"{error.strerror or error}"
-            raise DestinationError(f"{folder} cannot be held: {reason}") from error
+            self.release()
+            if error.errno in _NO_LOCKS:
+                raise NoLocks(f"{folder} cannot be held: no locks: {_ELSEWHERE}") from error
+            raise DestinationError(f"{folder} cannot be held: {error.strerror or error}") from error
         except BaseException:
-            self._lock.release()
+            self.release()
             raise
 
     @property
@@ -54,11 +66,12 @@ class Hold:
 
     def release(self) -> None:
         """Let other runs in; again does nothing."""
-        if self.is_released:
-            return
-        with suppress(OSError):
-            os.unlink(self._holder)
-        self._lock.release()
+        if not self.is_released:
+            with suppress(OSError):
+                os.unlink(self._holder)
+            self._lock.release()
+        if self._home is not None:
+            self._home.release()
 
     def _sign(self) -> None:
         """Write down who is here, beside the lock: Windows lets nobody read a locked file."""

@@ -77,11 +77,6 @@ class Known(NamedTuple):
         """Bytes of the file that a run has put at the path, whatever later ones made of the entry."""
         return None if self.reason == "exists" else self.size
 
-    @property
-    def may_be_published(self) -> bool:
-        """A run that was killed may have put a file at the path without writing it down."""
-        return self.status is None and not self.stood
-
 
 class LedgerWriter:
     """The account of a destination, held by one run at a time.
@@ -106,10 +101,11 @@ class LedgerWriter:
             prepare_state(dest, state_dir)
         self._engine = engine
         self.folder = state_folder(dest, state_dir)
+        self._killed: frozenset[int] | None = None
         self.path = ledger_path(dest, state_dir)
         self._changes = 0  # not committed yet
         self._since: float | None = None
-        self._hold = Hold(dest, self.folder)
+        self._hold = Hold(dest, self.folder, home=os.path.dirname(self.parts))
         try:
             self._connection = self._open()
             self._begin_run(durable=durable)
@@ -131,7 +127,9 @@ class LedgerWriter:
                 make_durable(self._connection)
             (last,) = self._execute("SELECT COALESCE(MAX(row), 0) FROM entry").fetchone()
             (run,) = self._execute("SELECT COALESCE(MAX(number), 0) + 1 FROM run").fetchone()
-            self._change("INSERT INTO run VALUES (?, ?, ?)", [(run, time.time(), self._engine)])
+            self._change(
+                "INSERT INTO run(number, started, engine) VALUES (?, ?, ?)", [(run, time.time(), self._engine)]
+            )
         except BaseException:
             self._connection.close()
             raise
@@ -232,6 +230,10 @@ class LedgerWriter:
             self._execute("COMMIT")
         self._changes, self._since, self.committed = 0, None, self.last
 
+    def end_run(self) -> None:
+        """Note that everything is written down: a later run need not look for more."""
+        self._change("UPDATE run SET closed = ? WHERE number = ?", [(time.time(), self.run)])
+
     def close(self) -> None:
         """Commit, and let other runs have the destination; again does nothing.
 
@@ -274,6 +276,20 @@ class LedgerWriter:
         self._begin()
         for padded in _padded(rows):
             yield from map(Known._make, self._execute(_KNOWN_MANY, padded))
+
+    def may_be_published(self, known: Known) -> bool:
+        """Whether a run that was killed may have put a file at an entry's path without writing it down."""
+        if known.status is not None or known.stood:
+            return False
+        if self._killed is None:
+            runs = self.select("SELECT number FROM run WHERE closed IS NULL AND number != ?", (self.run,))
+            self._killed = frozenset(number for (number,) in runs)
+        if known.run not in self._killed:
+            return False
+        try:
+            return os.lstat(self.part_path(known.row)).st_nlink > 1
+        except OSError:
+            return True
 
     def part(self, row: int, found: os.stat_result) -> Partial | None:
         """By what the part of an entry can be continued, if that is known.

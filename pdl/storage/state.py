@@ -34,6 +34,8 @@ def prepare_state(dest: str, state_dir: str) -> None:
     ours, path = os.path.realpath(dest), os.path.join(folder, _OWNER)
     try:
         os.makedirs(folder, PRIVATE, exist_ok=True)
+        if os.path.samefile(folder, dest):
+            raise DestinationError(f"the folder of the state {state_dir!r} is the destination itself; name another")
         if hasattr(os, "geteuid") and os.stat(folder).st_uid != os.geteuid():
             raise DestinationError(f"the folder of the state {state_dir!r} belongs to another user")
         owner = _read(path)

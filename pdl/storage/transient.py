@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from pdl.errors import DestinationError
 from pdl.model import Download, Outcome, Partial, Result
 
 from .database import transient_database, translated
-from .exclusive import make_way
 from .ledger import Failures, LedgerWriter
-
-_PART = re.compile(r"t[0-9]{1,18}\.part")
+from .parts import remove_transient_parts
 
 
 class TransientLedger(LedgerWriter):
@@ -49,17 +47,13 @@ class TransientLedger(LedgerWriter):
     def close(self) -> None:
         if self._hold.is_released:
             return
-        with suppress(OSError):
+        with suppress(DestinationError):
             remove_transient_parts(self.parts)  # no run can go on with them
         self.identities.close()
         self._hold.release()
 
     def failures(self) -> Failures:
         return self._failures
-
-    def flush(self) -> None:
-        """Nothing outlives the process, so nothing waits for that."""
-        self._changes, self._since, self.committed = 0, None, self.last
 
     # -- what only later runs ask for
 
@@ -101,12 +95,3 @@ class _HeldFailures(Failures):
             return self._connection.execute(statement, values).fetchall()
         except sqlite3.Error as error:
             raise translated(error, self._path) from error
-
-
-def remove_transient_parts(folder: str) -> None:
-    """Remove the parts of runs that kept no state."""
-    with os.scandir(folder) as found:
-        for each in found:
-            if _PART.fullmatch(each.name):
-                with suppress(OSError), make_way(each.path):  # somebody has just removed it
-                    pass

@@ -179,6 +179,7 @@ def test_a_file_that_was_published_just_before_a_kill_is_known_as_pdl_s_own(serv
     url = server.url("/file/x")
     pdl.download_all([url], tmp_path)
     ask(tmp_path, "UPDATE entry SET status = NULL, size = NULL")  # as a kill leaves it
+    ask(tmp_path, "UPDATE run SET closed = NULL")
     for _ in range(2):
         server.clear()
         summary = pdl.download_all([url], tmp_path)
@@ -193,6 +194,7 @@ def test_a_file_that_was_there_before_a_kill_is_not_pdl_s_own(server: FaultServe
     pdl.download_all([url], tmp_path)
     assert ask(tmp_path, "SELECT status, reason, stood FROM entry") == [("skipped", "exists", 1)]
     ask(tmp_path, "UPDATE entry SET status = NULL, reason = NULL, size = NULL")
+    ask(tmp_path, "UPDATE run SET closed = NULL")
     assert pdl.download_all([url], tmp_path).skipped_by_reason == {"exists": 1}
     assert (tmp_path / "x").read_bytes() == b"theirs"
 
@@ -376,6 +378,26 @@ def test_all_that_is_done_is_asked_for_again_without_a_list(server: FaultServer,
     summary = pdl.download_all(None, tmp_path, update=True)
     assert (summary.done, summary.skipped_by_reason) == (1, {"not-modified": 2})
     assert files_in(tmp_path) == expected(server, targets)
+
+
+def test_what_came_to_its_place_after_a_stop_is_not_pdl_s_own(engine_name, server: FaultServer, tmp_path: Path):
+    target = "/drip/large?size=2000000&piece=50000&interval=0.02"
+    stop_when_bytes_have_come(server.url(target), tmp_path, engine=engine_name)
+    (tmp_path / "large").write_text("somebody's own")
+    summary = pdl.download_all([server.url(target)], tmp_path, engine=engine_name)
+    assert summary.skipped_by_reason == {"exists": 1}
+    pdl.download_all([server.url(target)], tmp_path, engine=engine_name)
+    assert parts_in(tmp_path) == []  # nobody wants the part any more
+
+
+@posix
+def test_what_came_to_its_place_after_a_kill_is_not_pdl_s_own_if_the_part_is_there(
+    engine_name, server: FaultServer, tmp_path: Path
+):
+    part_of_a_killed_run(server, tmp_path, engine_name)
+    (tmp_path / "large").write_text("somebody's own")
+    summary = pdl.download_all([server.url(LARGE)], tmp_path, engine=engine_name)
+    assert summary.skipped_by_reason == {"exists": 1}
 
 
 def test_without_a_list_the_bar_has_a_total(server: FaultServer, tmp_path: Path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from faultserver import FaultServer, run_pdl
 from stopping import stop_when_bytes_have_come
 
 import pdl
+from pdl.storage.transient import TransientLedger
 
 LARGE = "/drip/large?size=2000000&piece=50000&interval=0.02"
 
@@ -102,3 +104,19 @@ def test_nothing_is_to_be_seen_without_an_account(look: tuple[str, ...], tmp_pat
     run = run_pdl(*look, "--no-state", "-d", tmp_path)
     assert run.returncode == 2
     assert "--no-state keeps none" in run.stderr
+
+
+def test_a_full_folder_for_temporary_files_stops_the_run_as_full(server: FaultServer, tmp_path: Path, monkeypatch):
+    opened = TransientLedger._open
+
+    def open_small(ledger: TransientLedger) -> sqlite3.Connection:
+        connection = opened(ledger)
+        connection.execute("PRAGMA max_page_count = 40")
+        return connection
+
+    monkeypatch.setattr(TransientLedger, "_open", open_small)
+    urls = (server.url(f"/status/404?{number}") for number in range(20_000))
+    summary = pdl.download_all(urls, tmp_path, no_state=True, retries=0)
+    assert summary.stopped == "disk-full"
+    assert summary.done + summary.skipped + summary.failed + summary.left == summary.read < 20_000
+    assert len(summary.failures) <= summary.failed

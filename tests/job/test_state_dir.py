@@ -72,3 +72,42 @@ def test_where_locks_do_not_work_the_message_names_the_way_out(tmp_path: Path, m
     monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
     with pytest.raises(pdl.DestinationError, match="--state-dir"):
         pdl.download_all(["http://h.invalid/x"], tmp_path)
+
+
+def test_parts_are_held_wherever_the_state_is(engine_name, server: FaultServer, tmp_path: Path):
+    target, dest, state = "/stall/before-head/x", tmp_path / "out", tmp_path / "state"
+    with (
+        pdl.iter_downloads(
+            [server.url(target)], dest, engine=engine_name, state_dir=tmp_path / "state"
+        ) as downloads,
+        pytest.raises(pdl.DestinationError, match=rf"another run \(process {os.getpid()}\)"),
+    ):
+        pdl.download_all([server.url("/file/a")], dest, engine=engine_name)
+    server.release(target)
+    assert downloads.summary.left <= 1
+    assert pdl.download_all([server.url("/file/a")], dest, engine=engine_name).done == 1
+
+
+def test_a_destination_without_locks_can_have_its_state_elsewhere(server: FaultServer, tmp_path: Path, monkeypatch):
+    acquire = filelock.FileLock.acquire
+
+    def refuse_there(lock: filelock.FileLock, *arguments: object, **more: object) -> object:
+        if f"{os.sep}out{os.sep}" in lock.lock_file:
+            raise NotImplementedError("FileSystem does not appear to support flock")
+        return acquire(lock, *arguments, **more)
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse_there)
+    summary = pdl.download_all([server.url("/file/a")], tmp_path / "out", state_dir=tmp_path / "state")
+    assert summary.done == 1
+
+
+def test_the_destination_itself_is_no_folder_for_its_state(tmp_path: Path):
+    with pytest.raises(pdl.DestinationError, match="is the destination itself"):
+        pdl.download_all(["http://h.invalid/x"], tmp_path, state_dir=tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [".pdl"]
+
+
+@pytest.mark.parametrize("name", ["state_dir", "failed", "checksums"])
+def test_an_empty_path_is_none(name: str):
+    with pytest.raises(pdl.SettingsError, match=f"{name} takes a path"):
+        pdl.Settings(**{name: ""})

@@ -180,3 +180,9 @@ def test_every_name_comes_back(tmp_path_factory, name: str):
     known = Checksums(str(path))
     assert known.digest(name) == Digest("sha256", "a" * 64)
     known.close()
+
+
+@pytest.mark.parametrize("other", ["update", "overwrite"])
+def test_what_asks_the_servers_does_not_verify_as_well(other: str):
+    with pytest.raises(pdl.SettingsError, match=f"verify and {other} exclude each other"):
+        pdl.Settings(verify=True, **{other: True})

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pdl.errors import DestinationError
 from pdl.storage.part import PartFile, PartLost
+from pdl.storage.parts import parts_in
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs POSIX files")
 
@@ -499,3 +501,8 @@ def test_no_short_write_or_resumption_changes_the_bytes(pieces, shorts):
         assert content(path) == expected
         assert part.size == len(expected)
         assert part.hexdigest() == hashlib.sha1(expected).hexdigest()
+
+
+def test_a_folder_of_parts_that_cannot_be_read_is_one_message(tmp_path):
+    with pytest.raises(DestinationError, match="none' cannot be read"):
+        parts_in(str(tmp_path / "none"))
