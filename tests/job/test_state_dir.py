@@ -75,7 +75,7 @@ def test_where_locks_do_not_work_the_message_names_the_way_out(tmp_path: Path, m
 
 
 def test_parts_are_held_wherever_the_state_is(engine_name, server: FaultServer, tmp_path: Path):
-    target, dest, state = "/stall/before-head/x", tmp_path / "out", tmp_path / "state"
+    target, dest = "/stall/before-head/x", tmp_path / "out"
     with (
         pdl.iter_downloads(
             [server.url(target)], dest, engine=engine_name, state_dir=tmp_path / "state"
