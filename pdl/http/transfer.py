@@ -273,14 +273,15 @@ class Transfer:
         """Take a piece of the body; False if no more is wanted, because it is whole or has failed."""
         if self.outcome is not None:
             return False
-        if self._expected is not None and self._received + len(data) > self._expected:
-            data = data[: self._expected - self._received]  # what is beyond the framing is not the file's
+        received, expected = self._received + len(data), self._expected
+        if expected is not None and received > expected:
+            data, received = data[: expected - self._received], expected  # what is beyond it is not the file's
         if self._decoder is not None:
             return self._decode(self._decoder, data)
         if not self._keep(data):
             return False
-        self._received += len(data)
-        return self._received != self._expected
+        self._received = received
+        return received != expected
 
     def _decode(self, decoder: Decoder, data: bytes) -> bool:
         """Take a piece of a coded body."""
@@ -301,7 +302,8 @@ class Transfer:
 
     def _keep(self, data: bytes) -> bool:
         """Write bytes of the file; False if they may not be."""
-        size, limit, said = self._part.size + len(data), self._settings.max_filesize, self.attempt.size
+        part, limit, said = self._part, self._settings.max_filesize, self.attempt.size
+        size = part.size + len(data)
         if limit is not None and size > limit:
             self.on_error(TransferError(Kind.TOO_LARGE, f"the file is larger than {limit} bytes"))
             return False
@@ -311,7 +313,7 @@ class Transfer:
         if self._inspection is not None and not self._is_wanted(self._inspection, data):
             return False
         try:
-            self._part.write(data)
+            part.write(data)
         except OSError as error:
             self._disk(error)
             return False
@@ -380,11 +382,18 @@ class Transfer:
             message = f"the {wanted.algorithm} is {found.value}; the list says {wanted.value}"
             self._finish(Verdict.FAILED, Kind.DIGEST, message, digest=found)
             return
-        head = self._answer
-        assert head is not None
-        self._finish(
-            Verdict.DONE, digest=found, name=self._name, first_byte=self._first_byte, etag=head.get("etag"),
-            last_modified=head.get("last-modified"),
+        try:
+            self._part.close()
+        except OSError as error:  # a disk may say only now that it is full
+            message = f"cannot write {self.attempt.part}: {error.strerror or error}"
+            self._finish(Verdict.FAILED, Kind.DISK, message, errno=error.errno or errno.EIO)
+            return
+        assert self._answer is not None
+        fields = self._answer.first
+        # by place, not by name: this is made for every file
+        self.outcome = Outcome(
+            Verdict.DONE, None, "", self.status, size, self._received, self._opened, self._ranges_ignored, found,
+            self._first_byte, fields.get("etag"), fields.get("last-modified"), self._name,
         )  # fmt: skip
 
     def _restart(self, why: str) -> None:
@@ -433,16 +442,12 @@ class Transfer:
     ) -> None:
         try:
             if self._opened:
-                if verdict is Verdict.DONE or partial is not None:
+                if partial is not None:
                     self._part.close()
                 else:
                     self._part.discard()
-        except OSError as error:  # a disk may say only now that it is full
+        except OSError:  # a disk may say only now that it is full
             partial = None
-            if verdict is Verdict.DONE:
-                verdict, kind = Verdict.FAILED, Kind.DISK
-                message = f"cannot write {self.attempt.part}: {error.strerror or error}"
-                more["errno"] = error.errno or errno.EIO
         self.outcome = Outcome(
             verdict, kind, message, status=self.status, size=self.size, received=self._received,
             opened=self._opened, ranges_ignored=self._ranges_ignored, partial=partial, **more,
