@@ -39,7 +39,7 @@ _ANY = Reach.ANY
 _DEATHS = 2  # of a worker on the same URL, after which it is the URL that is blamed
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Task:
     """One download on its way: where it is to be asked for next, and what has been tried."""
 
