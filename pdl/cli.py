@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import gc
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -195,6 +194,8 @@ def _look(sources: tuple[str, ...], settings: Settings, face: dict[str, Any]) ->
         if left_out and not face["quiet"]:
             _say(f"pdl: done files left out because they have no sha256: {left_out:,}; --digest sha256 computes it")
     if face["status"]:
+        import json  # noqa: PLC0415 - takes time, and few downloads need it
+
         counts = ledger.counts()
         lines = [json.dumps(status_object(counts))] if face["json_lines"] else status_lines(counts)
         _stdout().write("".join(f"{line}\n" for line in lines))
@@ -212,12 +213,10 @@ def _open(sources: tuple[str, ...]) -> Source:
 
 def _download(source: Source | None, settings: Settings, face: dict[str, Any], *witnesses: Reporter) -> int:
     from .interrupts import Interrupted, Interrupts  # noqa: PLC0415 - --help and --version need none of it
-    from .progress import Tee  # noqa: PLC0415 - nor of this
-    from .run import Run  # noqa: PLC0415 - nor of this
 
     _raise_descriptor_limit()
     try:
-        run = Run(source, settings, Tee([_reporter(settings, face), *witnesses]))
+        run = _set_up(source, settings, face, witnesses)
     except BaseException:
         if source is not None:
             source.close()
@@ -240,6 +239,21 @@ def _download(source: Source | None, settings: Settings, face: dict[str, Any], *
     elif code == 5:
         _say(f"pdl: stopped by {'a full disk' if run.summary.stopped == 'disk-full' else 'the deadline'}")
     return code
+
+
+def _set_up(
+    source: Source | None, settings: Settings, face: dict[str, Any], witnesses: tuple[Reporter, ...]
+) -> Run:
+    """The run, with all that it has to import."""
+    gc.disable()  # what is imported stays: to look for garbage in it, now or later, finds none
+    try:
+        from .progress import Tee  # noqa: PLC0415 - see _download
+        from .run import Run  # noqa: PLC0415 - see _download
+
+        return Run(source, settings, Tee([_reporter(settings, face), *witnesses]))
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _demonstrate(settings: Settings, face: dict[str, Any], *, temporary: bool) -> int:
@@ -276,7 +290,6 @@ def _carry_out(run: Run) -> int:
 
 
 def _reporter(settings: Settings, face: dict[str, Any]) -> Reporter:
-    from .output import JsonLines, PathLines  # noqa: PLC0415 - see _download
     from .progress import Tee, reporter_for  # noqa: PLC0415 - see _download
 
     prints = face["json_lines"] or face["paths"]
@@ -287,11 +300,12 @@ def _reporter(settings: Settings, face: dict[str, Any]) -> Reporter:
         files=face["progress"] == "files",
         drawn=not (prints and sys.stdout.isatty()),
     )
-    if face["json_lines"]:
-        return Tee([people, JsonLines(_stdout())])
-    if face["paths"]:
-        return Tee([people, PathLines(_stdout(), settings.dest)])
-    return people
+    if not prints:
+        return people
+    from .output import JsonLines, PathLines  # noqa: PLC0415 - few want them
+
+    printed = JsonLines(_stdout()) if face["json_lines"] else PathLines(_stdout(), settings.dest)
+    return Tee([people, printed])
 
 
 def _stdout() -> TextIO:

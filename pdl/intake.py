@@ -427,7 +427,7 @@ def _not_regular(row: int, download: Download, path: str, finished: int | None) 
 # -- a batch
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Batch:
     """What a batch of entries changes in the ledger."""
 

@@ -35,10 +35,11 @@ RELIEF = 1.0
 SHORTAGES_WAITED_FOR = 5
 """Lacks of descriptors in a row, with nothing under way that could give any back, until they are failures."""
 
+_ANY = Reach.ANY
 _DEATHS = 2  # of a worker on the same URL, after which it is the URL that is blamed
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Task:
     """One download on its way: where it is to be asked for next, and what has been tried."""
 
@@ -206,7 +207,7 @@ class Scheduler:
         while self._ready:
             host = self._ready.popleft()
             host.listed = False
-            if not self._startable(host, now):
+            if not host.queue or host.active >= self._per_host or host.paused_until > now:
                 continue
             task = host.queue.popleft()
             if (self._proxies or self._block_private) and not self._may_go(task):
@@ -232,24 +233,18 @@ class Scheduler:
         if not task.hops:
             task.attempts += 1
         proxy = self._routes.proxy(task.url)
-        attempt = Attempt(
-            id=next(self._ids),
-            row=task.row,
-            url=task.url,
-            part=self._part(task.row),
-            headers=self._headers(task) if task.headers_allowed else (),
-            credentials=task.credentials if self._logins is None else self._credentials(task, self._logins),
-            proxy=proxy,
-            partial=task.partial if task.partial is not None and task.partial.url == task.url else None,
-            digest=task.download.digest,
-            size=task.download.size,
-            time_limit=self._time_limit(task, now),
-            algorithm=self._settings.digest,
-            unless=task.unless,
-            reach=Reach.ANY if proxy is not None or not (task.hops or self._block_private) else self._reach(task),
-        )
-        self._active[attempt.id] = task
-        return attempt
+        headers = self._headers(task) if task.headers_allowed else ()
+        credentials = task.credentials if self._logins is None else self._credentials(task, self._logins)
+        partial = task.partial if task.partial is not None and task.partial.url == task.url else None
+        digest, size, limit = task.download.digest, task.download.size, self._time_limit(task, now)
+        reach = _ANY if proxy is not None or not (task.hops or self._block_private) else self._reach(task)
+        number = next(self._ids)
+        self._active[number] = task
+        # by place, not by name: this is made for every file
+        return Attempt(
+            number, task.row, task.url, self._part(task.row), headers, credentials, proxy, partial, digest, size,
+            limit, reach, self._settings.digest, task.unless,
+        )  # fmt: skip
 
     def _credentials(self, task: Task, logins: Logins) -> str | None:
         """Those that the list gives; else those of the host, as long as what the user gave may go there."""
@@ -418,14 +413,12 @@ class Scheduler:
             host.queue.appendleft(task)
         else:
             host.queue.append(task)
-        self._list(host, -math.inf)
-
-    def _startable(self, host: _Host, now: float) -> bool:
-        return bool(host.queue) and host.active < self._per_host and host.paused_until <= now
+        if not host.listed:
+            self._list(host, -math.inf)
 
     def _list(self, host: _Host, now: float) -> None:
         """Put a host in line if it can start something; a pause that has not been lifted keeps it out."""
-        if not host.listed and self._startable(host, now):
+        if not host.listed and host.queue and host.active < self._per_host and host.paused_until <= now:
             host.listed = True
             self._ready.append(host)
 

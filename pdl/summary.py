@@ -14,7 +14,7 @@ from .progress import fault
 Stop = Literal["deadline", "disk-full", "closed"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Tally:
     """Counts results as they come."""
 

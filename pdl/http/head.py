@@ -7,7 +7,7 @@ lengths and take a cut head for a whole one, each in its own way.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ _STATUS_LINE = re.compile(rb"HTTP/(\d(?:\.\d)?) (\d{3})(?: (.*))?", re.DOTALL)
 _FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):(.*)", re.DOTALL)
 _BROKEN_VALUE = re.compile(rb"[\x00\r\n]")
 _WHOLE_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([^\x00\r\n]*)\r?\n")
+_FRAMING = ("transfer-encoding", "content-length", "connection")
 _REMEMBERED = 512
 """Bytes of the longest line that is remembered: most lines of a head come again in the next one of that host."""
 _MOST_AT_ONCE = 100
@@ -79,15 +80,12 @@ def response_head(version: str, status: int, reason: str, fields: Headers) -> Re
 def _head(version: str, status: int, reason: str, fields: list[tuple[str, str]]) -> ResponseHead:
     """The same, from names in lower case."""
     first = dict(reversed(fields))
-    repeated = len(first) != len(fields)
-    chunked, length, keep_alive = False, None, version != "1.0"
-    if "transfer-encoding" in first:
-        chunked = _chunked(_listed(*_all("transfer-encoding", fields)))
-    if (text := first.get("content-length")) is not None:
-        length = _content_length(_all("content-length", fields) if repeated else [text])
-    if (text := first.get("connection")) is not None:
-        options = _listed(*_all("connection", fields)) if repeated else _listed(text)
-        keep_alive = "close" not in options and (keep_alive or "keep-alive" in options)
+    framing = first
+    if len(first) != len(fields):  # lines of the same field are one list (RFC 9110 section 5.3)
+        framing = {name: ", ".join(_all(name, fields)) for name in _FRAMING if name in first}
+    chunked, keep_alive = _manner(version, framing.get("transfer-encoding"), framing.get("connection"))
+    text = framing.get("content-length")
+    length = None if text is None else _content_length(text)
     if chunked and (length is not None or version == "1.0"):
         length, keep_alive = None, False  # chunks win; the sender is confused, so its connection ends
     return ResponseHead(version, status, reason, tuple(fields), length, chunked, keep_alive, first)
@@ -98,19 +96,28 @@ def _all(name: str, fields: Sequence[tuple[str, str]]) -> list[str]:
     return [value for field, value in fields if field == name]
 
 
-def _parts(values: Iterable[str]) -> list[str]:
+def _parts(text: str) -> list[str]:
     """The members of a field that is a list (RFC 9110 section 5.6.1)."""
-    return [part.strip(" \t") for value in values for part in value.split(",")]
+    return [part.strip(" \t") for part in text.split(",")]
+
+
+def _listed(text: str) -> list[str]:
+    """The same, without case and empty members."""
+    return [part.lower() for part in _parts(text) if part]
 
 
 @lru_cache(maxsize=64)
-def _listed(*values: str) -> list[str]:
-    """The same, without case and empty members."""
-    return [part.lower() for part in _parts(values) if part]
+def _manner(version: str, coding: str | None, connection: str | None) -> tuple[bool, bool]:
+    """Whether the body comes in chunks, and whether the connection is kept after it."""
+    options = [] if connection is None else _listed(connection)
+    keep_alive = "close" not in options and (version != "1.0" or "keep-alive" in options)
+    return coding is not None and _chunked(_listed(coding)), keep_alive
 
 
-def _content_length(lines: list[str]) -> int:
-    values = _parts(lines) if len(lines) > 1 or "," in lines[0] else lines
+def _content_length(text: str) -> int:
+    if len(text) <= 19 and text.isascii() and text.isdigit():  # as nearly all are
+        return int(text)
+    values = _parts(text)
     first = values[0]
     if not (first.isascii() and first.isdigit()) or len(first) > 19 or values.count(first) != len(values):
         raise TransferError(Kind.PROTOCOL, f"the Content-Length is invalid: {', '.join(values)[:60]!r}")

@@ -7,9 +7,9 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from typing import NamedTuple
 
 from pdl.errors import SourceError
 from pdl.model import Entry
@@ -21,8 +21,7 @@ from .lines import printable
 from .source import Position, Source
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """A source that was checked and is opened when its turn comes.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import IO
@@ -26,6 +25,8 @@ class FailedList:
     """
 
     def __init__(self, path: str, lists: Iterable[str] = ()) -> None:
+        import tempfile  # noqa: PLC0415 - takes time, and few want such a list
+
         self._path = os.path.abspath(path)
         self._is_list = any(_is_same_file(self._path, each) for each in lists)
         self._fault: OSError | None = None

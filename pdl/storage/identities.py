@@ -9,7 +9,6 @@ reads them from the ledger again.
 from __future__ import annotations
 
 import os
-import tempfile
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
@@ -132,6 +131,8 @@ class _Segment:
     """Sorted entries in a file without a name, and the first of every block in memory."""
 
     def __init__(self, folder: str) -> None:
+        import tempfile  # noqa: PLC0415 - takes time, and only long lists have segments
+
         self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - close() does it
         self._fences: list[int] = []
         self.count = 0

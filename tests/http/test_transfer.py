@@ -8,7 +8,6 @@ import gzip
 import hashlib
 import itertools
 import zlib
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -150,21 +149,21 @@ def test_a_file_has_the_name_of_its_response_if_that_is_wanted():
 )
 def test_what_is_not_the_file_names_nothing(response: ResponseHead):
     assert name_of(response) is None
-    assert name_of(response, partial=replace(HALF, name="old.png")) is None
+    assert name_of(response, partial=HALF._replace(name="old.png")) is None
 
 
 def test_a_file_that_is_continued_has_the_name_of_the_rest_or_else_of_the_beginning():
-    half = replace(HALF, name="old.png")
+    half = HALF._replace(name="old.png")
     rest_named = head(206, content_range="bytes 5-9/10", **NAMED)
     assert name_of(rest_named, CONTENT[5:], partial=half) == "a.png"
     assert name_of(head(206, content_range="bytes 5-9/10"), CONTENT[5:], partial=half) == "old.png"
-    assert name_of(head(416, content_range="bytes */5"), partial=replace(half, total=5)) == "old.png"
+    assert name_of(head(416, content_range="bytes */5"), partial=half._replace(total=5)) == "old.png"
     assert name_of(head(content_length=10), CONTENT, partial=half) is None  # another version may have another name
 
 
 def test_the_beginning_of_a_file_keeps_its_name():
     response = head(content_length=10, etag='"v1"', **NAMED)
-    assert outcome_of(transfer(None, WANTED), response, CONTENT[:5]).partial == replace(HALF, name="a.png")
+    assert outcome_of(transfer(None, WANTED), response, CONTENT[:5]).partial == HALF._replace(name="a.png")
     assert outcome_of(transfer(), response, CONTENT[:5]).partial == HALF
 
 
@@ -326,7 +325,7 @@ def test_a_body_without_length_is_continued_without_a_total():
     running.on_head(head(etag='"v1"', transfer_encoding="chunked"))
     running.on_data(CONTENT[:5])
     running.on_error(TransferError(Kind.TRUNCATED, "cut"))
-    assert running.outcome.partial == replace(HALF, total=None)
+    assert running.outcome.partial == HALF._replace(total=None)
 
 
 def test_a_break_before_the_first_byte_leaves_nothing_to_continue():
@@ -369,7 +368,7 @@ def test_the_rest_is_appended(response: ResponseHead):
 
 
 def test_the_rest_of_a_file_of_unknown_size_is_appended_when_the_server_says_its_size():
-    partial = replace(HALF, total=None)
+    partial = HALF._replace(total=None)
     part = MemoryPart(CONTENT[:5])
     assert outcome_of(transfer(part, partial=partial), rest(), CONTENT[5:]).verdict is Verdict.DONE
     assert part.content == CONTENT
@@ -386,7 +385,7 @@ def test_the_rest_of_a_file_of_unknown_size_is_appended_when_the_server_says_its
         (rest(content_range="bytes 5-4/10"), HALF),
         (rest(content_range="bytes 5-10/10"), HALF),
         (rest(content_range="bytes 5-19/*", content_length=15), HALF),
-        (rest(content_range="bytes 5-9/*"), replace(HALF, total=None)),
+        (rest(content_range="bytes 5-9/*"), HALF._replace(total=None)),
         (rest(content_range="bytes 5-9223372036854775806/9223372036854775807"), HALF),
         (rest(content_range="lines 5-9/10"), HALF),
         (rest(content_range="bytes */10"), HALF),
@@ -397,14 +396,14 @@ def test_the_rest_of_a_file_of_unknown_size_is_appended_when_the_server_says_its
         (rest(content_length=10), HALF),
         (rest(etag='"v2"'), HALF),
         (rest(etag='W/"v1"'), HALF),
-        (rest(last_modified=DATE), replace(HALF, if_range=OLD)),
+        (rest(last_modified=DATE), HALF._replace(if_range=OLD)),
         (head(304), HALF),
         (head(412), HALF),
         (head(416), HALF),
         (head(416, content_range="bytes */9"), HALF),
         (head(416, content_range="bytes */5"), HALF),
-        (head(416, content_range="bytes 0-4/5"), replace(HALF, total=None)),
-        (head(416, content_range="bytes */5", etag='"v2"'), replace(HALF, total=None)),
+        (head(416, content_range="bytes 0-4/5"), HALF._replace(total=None)),
+        (head(416, content_range="bytes */5", etag='"v2"'), HALF._replace(total=None)),
     ],
 )
 def test_whatever_cannot_be_the_rest_is_fetched_again_from_the_start(response: ResponseHead, partial: Partial):
@@ -430,7 +429,7 @@ def test_less_than_the_rest_is_appended_and_the_rest_of_that_asked_for_later():
         transfer(part, partial=HALF), rest(content_range="bytes 5-7/10", content_length=3), CONTENT[5:8]
     )
     assert (outcome.verdict, outcome.kind) == (Verdict.FAILED, Kind.TRUNCATED)
-    assert outcome.partial == replace(HALF, size=8)
+    assert outcome.partial == HALF._replace(size=8)
     assert part.content == CONTENT[:8]
 
 
@@ -447,7 +446,7 @@ def test_a_continuation_that_breaks_can_be_continued_again(fields: dict[str, str
 @pytest.mark.fault(13)
 def test_a_file_that_had_been_whole_already_is_done():
     part = MemoryPart(CONTENT)
-    partial = replace(HALF, size=10)
+    partial = HALF._replace(size=10)
     outcome = outcome_of(transfer(part, partial=partial), head(416, content_range="bytes */10"), b"sorry")
     assert bare(outcome) == Outcome(Verdict.DONE, status=416, size=10, received=0, opened=True)
     assert part.content == CONTENT
@@ -456,7 +455,7 @@ def test_a_file_that_had_been_whole_already_is_done():
 @pytest.mark.fault(13)
 def test_a_file_that_had_been_whole_already_still_has_to_have_its_digest():
     part = MemoryPart(CONTENT, "sha256")
-    running = transfer(part, partial=replace(HALF, size=10), digest=Digest("sha256", "0" * 64))
+    running = transfer(part, partial=HALF._replace(size=10), digest=Digest("sha256", "0" * 64))
     assert outcome_of(running, head(416, content_range="bytes */10")).kind is Kind.DIGEST
     assert part.content is None
 
@@ -774,7 +773,7 @@ def test_a_body_that_tells_nothing_is_judged_at_its_end():
 
 
 def png_transfer(beginning: bytes, **partial: object) -> Transfer:
-    return transfer(MemoryPart(beginning), IMAGES, partial=replace(PART_OF_PNG, **partial))
+    return transfer(MemoryPart(beginning), IMAGES, partial=PART_OF_PNG._replace(**partial))
 
 
 @pytest.mark.parametrize("said", [{"content_type": "image/png"}, {"content_type": "application/octet-stream"}])
@@ -812,7 +811,7 @@ def test_an_archive_under_a_label_is_wanted_for_what_the_server_says_it_is():
     said = {"content_type": "application/x-tar", "content_encoding": "gzip"}
     settings, url = Settings(accept="application/x-tar"), "http://h/a.tgz"
     assert outcome_of(transfer(None, settings, url=url), head(**said), CODED).verdict is Verdict.DONE
-    half = replace(HALF, total=len(CODED), url=url)
+    half = HALF._replace(total=len(CODED), url=url)
     response = head(206, content_range=f"bytes 5-{len(CODED) - 1}/{len(CODED)}", **said)
     running = transfer(MemoryPart(CODED[:5]), settings, url=url, partial=half)
     assert outcome_of(running, response, CODED[5:]).verdict is Verdict.DONE
@@ -845,7 +844,7 @@ def test_the_largest_size_itself_is_allowed():
 def test_what_is_there_already_counts_towards_the_largest_size():
     settings = Settings(max_filesize=9)
     assert outcome_of(transfer(None, settings, partial=HALF), rest(), CONTENT[5:]).kind is Kind.TOO_LARGE
-    unknown = replace(HALF, total=None)
+    unknown = HALF._replace(total=None)
     response = head(206, content_range="bytes 5-9/10")
     assert outcome_of(transfer(None, settings, partial=unknown), response, CONTENT[5:]).kind is Kind.TOO_LARGE
 
@@ -871,7 +870,7 @@ def test_a_body_without_end_stops_at_the_lists_size():
 
 
 def test_a_file_that_had_been_whole_already_still_has_to_have_its_size():
-    partial = replace(HALF, size=10, total=None)
+    partial = HALF._replace(size=10, total=None)
     assert judged(head(416, content_range="bytes */10"), partial=partial, size=11)[1] is Kind.DIGEST
 
 
@@ -912,7 +911,7 @@ def test_a_disk_that_is_full_in_the_middle_keeps_what_it_took():
     running.on_head(head(content_length=10, etag='"v1"'))
     assert running.on_data(CONTENT) is False
     assert (running.outcome.kind, running.outcome.errno) == (Kind.DISK, errno.ENOSPC)
-    assert running.outcome.partial == replace(HALF, size=7)
+    assert running.outcome.partial == HALF._replace(size=7)
     assert (part.content, part.is_open) == (CONTENT[:7], False)
 
 
@@ -1005,7 +1004,7 @@ FAULT = TransferError(Kind.RESET, "cut")
     length=st.none() | st.integers(0, 12),
     body=st.lists(st.binary(min_size=1, max_size=8), max_size=4),
     end=st.sampled_from(["end", "error", "stop"]),
-    partial=st.sampled_from([None, HALF, replace(HALF, total=None)]),
+    partial=st.sampled_from([None, HALF, HALF._replace(total=None)]),
     disk=st.sampled_from([None, "open", "write", "close"]),
 )  # fmt: skip
 def test_whatever_happens_a_file_is_done_only_if_all_of_it_came(

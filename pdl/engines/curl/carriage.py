@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -44,7 +45,7 @@ class Carriage:
 
     def __init__(self, attempt: Attempt, settings: Settings, now: Callable[[], float]) -> None:
         self.attempt = attempt
-        self.transfer = Transfer(attempt, settings)
+        self.transfer = Transfer(attempt, settings, clock=time.time)
         secure = attempt.url.startswith("https:")
         self.origin = f"{attempt.proxy or ''} {urls.origin(attempt.url)}" if secure else None
         """What may carry several transfers over one connection, and by which way; None if it cannot."""

@@ -140,9 +140,10 @@ class Loop:
         """
         released = {descriptor for descriptor, what in self._wishes if what == pycurl.POLL_REMOVE}
         for descriptor, what in dict(self._wishes).items():
-            if descriptor in released:
+            wanted = _WISHES[what]
+            if wanted and descriptor in released:
                 self._watch.want(descriptor, 0)
-            self._watch.want(descriptor, _WISHES[what])
+            self._watch.want(descriptor, wanted)
         self._wishes.clear()
 
     def _silence(self) -> None:
