@@ -40,8 +40,9 @@ def connect(addresses: Sequence[Address], port: int, leash: Leash, sockets: Sock
             connected, failure = _first(pending, leash, sockets, failure, until_next=bool(waiting))
             if connected is not None:
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                adopted = sockets.adopt(connected)
                 pending.remove(connected)
-                return sockets.adopt(connected)
+                return adopted
     except OSError as error:
         shortage = error.errno if error.errno in SHORTAGES else None
         raise TransferError(Kind.CONNECT, f"cannot connect: {error.strerror or error}", errno=shortage) from error

@@ -54,9 +54,13 @@ class _Mounted:
             ride.sockets.await_lookup(lookup, ride.leash)
         addresses = allowed(found(lookup), ride.reach)
         sock = connect(addresses, self.port, ride.leash, ride.sockets)
-        ride.leash.hold(sock, ride.sockets.grip(sock) if self.secure else None)
-        self.timeout = ride.leash.clock.remaining() if ride.sockets.timeouts else None
-        sock.settimeout(self.timeout)
+        try:
+            ride.leash.hold(sock, ride.sockets.grip(sock) if self.secure else None)
+            self.timeout = ride.leash.clock.remaining() if ride.sockets.timeouts else None
+            sock.settimeout(self.timeout)
+        except BaseException:  # it was cut just now, and nobody else has the socket yet
+            sock.close()
+            raise
         return sock
 
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pdl.engines import connect as module
+from pdl.engines import pools
 from pdl.engines.addresses import allowed, interleave
 from pdl.engines.connect import connect
 from pdl.engines.leash import Leash, Stopped
@@ -22,7 +23,7 @@ from pdl.errors import Kind
 from pdl.http.clock import TransferClock
 from pdl.http.fault import TransferError
 from pdl.model import Reach
-from pdl.resolver import Address
+from pdl.resolver import Address, Resolver
 from pdl.settings import Settings
 
 HERE = Address(socket.AF_INET, "127.0.0.1", 0)
@@ -275,3 +276,20 @@ def test_without_a_socket_to_be_had_the_attempt_fails(port: int, monkeypatch: py
     monkeypatch.setattr(socket, "socket", refused)
     found = fault([HERE], port, leash(), Sockets())
     assert (found.kind, str(found)) == (Kind.CONNECT, "cannot connect: Too many open files")
+
+
+def test_a_socket_that_connects_just_when_its_attempt_is_cut_is_closed(monkeypatch):
+    made = []
+
+    def connect_and_cut(addresses: Sequence[Address], port: int, held: Leash, sockets: Sockets) -> socket.socket:
+        made.append(connect(addresses, port, held, sockets))
+        held.cut(Stopped())
+        return made[0]
+
+    monkeypatch.setattr(pools, "connect", connect_and_cut)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connection = pools._HTTPConnection("127.0.0.1", server.getsockname()[1])
+        connection.ride = pools.Ride(leash(), Resolver(), Sockets(), Reach.ANY)
+        with pytest.raises(Stopped):
+            connection._new_conn()
+    assert made[0].fileno() == -1
