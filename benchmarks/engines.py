@@ -18,8 +18,10 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -84,14 +86,20 @@ def measure(command: list[str]) -> Figures:
     return Figures(wall, usage.ru_utime + usage.ru_stime, max(memory.peak, usage.ru_maxrss / 1024))
 
 
-def command_for(name: str, urls: Path, dest: Path, jobs: int) -> list[str]:
+Command = Callable[[Path, Path], list[str]]
+"""The words of a command that downloads a list to a folder."""
+
+
+def command_for(name: str, jobs: int, urls: Path, dest: Path) -> list[str]:
     if name == HAND_WRITTEN:
         script = Path(__file__).with_name("requests_pool.py")
         return [sys.executable, str(script), str(urls), str(dest), str(jobs)]
     return [sys.executable, "-m", "pdl", str(urls), "-q", "-d", str(dest), "-e", name, "-j", str(jobs)]
 
 
-def play(names: list[str], server: Nginx, jobs: int, rounds: int) -> dict[str, list[Figures]]:
+def play(commands: dict[str, Command], server: Nginx, rounds: int) -> dict[str, list[Figures]]:
+    """Have commands download all of a server's files in turns, by name."""
+    names = list(commands)
     figures: dict[str, list[Figures]] = {name: [] for name in names}
     with tempfile.TemporaryDirectory(dir=server.folder) as scratch:
         urls = Path(scratch, "urls.txt")
@@ -100,7 +108,7 @@ def play(names: list[str], server: Nginx, jobs: int, rounds: int) -> dict[str, l
             order = names[turn % len(names) :] + names[: turn % len(names)]
             for name in order:
                 dest = Path(scratch, "dest")
-                measured = measure(command_for(name, urls, dest, jobs))
+                measured = measure(commands[name](urls, dest))
                 server.check(dest)
                 shutil.rmtree(dest)
                 if turn:
@@ -131,7 +139,8 @@ def main() -> None:
     options = parser.parse_args()
     server = Nginx(options.count, options.size)
     try:
-        show(play(options.engines, server, options.jobs, options.rounds), options.count)
+        commands: dict[str, Command] = {name: partial(command_for, name, options.jobs) for name in options.engines}
+        show(play(commands, server, options.rounds), options.count)
     finally:
         server.close()
 

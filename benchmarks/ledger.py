@@ -11,38 +11,33 @@ same commands again: a single request would fail.
 from __future__ import annotations
 
 import argparse
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
-from engines import Figures, measure
+from engines import Command, measure, play
 from nginx import Nginx
 
 WAYS: dict[str, list[str]] = {"ledger": [], "--no-state": ["--no-state"]}
 
 
-def command(urls: Path, dest: Path, *options: str) -> list[str]:
-    return [sys.executable, "-m", "pdl", str(urls), "-q", "-d", str(dest), "-e", "curl", *options]
+def command(*words: str | Path) -> list[str]:
+    """A run of pdl with these options, and at the end its list and its destination."""
+    *options, urls, dest = map(str, words)
+    return [sys.executable, "-m", "pdl", urls, "-q", "-d", dest, "-e", "curl", *options]
 
 
 def compare(count: int, size: int, jobs: int, rounds: int) -> None:
     """Download with the ledger and without it, in turns."""
-    figures: dict[str, list[Figures]] = {name: [] for name in WAYS}
+    commands: dict[str, Command] = {
+        name: partial(command, "-j", str(jobs), *options) for name, options in WAYS.items()
+    }
     server = Nginx(count, size)
     try:
-        with tempfile.TemporaryDirectory(dir=server.folder) as scratch:
-            urls, dest = Path(scratch, "urls.txt"), Path(scratch, "dest")
-            urls.write_text("".join(f"{url}\n" for url in server.urls()))
-            for turn in range(rounds + 1):  # the first is a warm-up
-                for name in sorted(WAYS, reverse=bool(turn % 2)):
-                    measured = measure(command(urls, dest, "-j", str(jobs), *WAYS[name]))
-                    server.check(dest)
-                    shutil.rmtree(dest)
-                    if turn:
-                        figures[name].append(measured)
+        figures = play(commands, server, rounds)
     finally:
         server.close()
     for name, measured in figures.items():
@@ -63,12 +58,12 @@ def again(count: int, layout: str, rounds: int) -> None:
             for each, urls in lists.items():
                 with urls.open("w") as file:
                     file.writelines(f"{base}/{number % 1000:03d}/{number:08d}.jpg\n" for number in range(each))
-                subprocess.run(command(urls, urls.with_suffix(""), "--layout", layout), check=True)
+                subprocess.run(command("--layout", layout, urls, urls.with_suffix("")), check=True)
         finally:
             server.close()
         for each, urls in lists.items():
             dest = urls.with_suffix("")
-            measured = [measure(command(urls, dest, "--layout", layout)) for _ in range(rounds)]
+            measured = [measure(command("--layout", layout, urls, dest)) for _ in range(rounds)]
             wall = statistics.median(one.wall for one in measured)
             peak = max(one.rss for one in measured)
             ledger = (dest / ".pdl" / "ledger.sqlite3").stat().st_size

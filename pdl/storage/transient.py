@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,15 +33,13 @@ class TransientLedger(LedgerWriter):
     def __init__(self, dest: str, engine: str = "") -> None:
         super().__init__(dest, engine)
         self.path = "in the folder for temporary files"
+        self._part_beginning += "t"
         self._failures = _HeldFailures(self._connection, self.run)
         try:
             remove_transient_parts(self.parts)
         except BaseException:
             self.close()
             raise
-
-    def part_path(self, row: int) -> str:
-        return os.path.join(self.parts, f"t{row}.part")
 
     def close(self) -> None:
         if self._hold.is_released:
