@@ -32,6 +32,7 @@ FLOORS = (
     {"engines"},
     {"held", "status", "summary"},
     {"demo", "output", "run"},
+    {"report"},
     # the faces
     {"api", "interrupts"},
     {"cli"},
@@ -55,6 +56,7 @@ OUTSIDE = {
     "pdl.engines.pools": {"urllib3"},
     "pdl.http.routes": {"certifi"},
     "pdl.progress.meter": {"tqdm"},
+    "pdl.report.about": {"psutil", "pycurl"},
     "pdl.storage.hold": {"filelock"},
     "pdl.url": {"idna"},
 }
