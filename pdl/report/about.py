@@ -10,8 +10,6 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import psutil
-
 from pdl._version import __version__
 from pdl.settings import Settings
 
@@ -59,7 +57,7 @@ def about(settings: Settings | None) -> About:
         system=f"{platform.system()} {platform.release()}",
         processor=_processor(),
         cpus=_cpus(),
-        memory=psutil.virtual_memory().total,
+        memory=_memory(),
         libraries=_libraries(),
         settings=_shown(settings) if settings is not None else {},
     )
@@ -69,6 +67,12 @@ def _cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _memory() -> int:
+    import psutil  # noqa: PLC0415 - what only records a run has no need of it
+
+    return int(psutil.virtual_memory().total)
 
 
 def _processor() -> str:

@@ -33,6 +33,7 @@ class Measurement:
         errors: entries that failed, by kind (`http` with its status).
         user: CPU seconds of the process and its children in their own code, start of Python included.
         system: the same in the system's code.
+        startup: CPU seconds, of these, until the run began.
         rss: bytes; the most that the process and its children had in memory at a time, shared pages counted for
             each.
         threads: the most that there were at a time, in all processes.
@@ -61,6 +62,7 @@ class Measurement:
     errors: dict[str, int]
     user: float
     system: float
+    startup: float
     rss: int
     threads: int
     processes: int

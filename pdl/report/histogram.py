@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable
+from itertools import groupby
 from typing import NamedTuple
 
 _GROWTH = math.log(1.01)
@@ -18,6 +20,10 @@ class Quantiles(NamedTuple):
     p99: float
 
 
+def _class_of(seconds: float) -> int:
+    return int(math.log(max(seconds, _LEAST)) // _GROWTH)
+
+
 class Histogram:
     """Counts durations in classes that grow by one per cent, so that quantiles are right to half of that."""
 
@@ -26,11 +32,13 @@ class Histogram:
         self.sum = 0.0
         self._classes: Counter[int] = Counter()
 
-    def add(self, seconds: float) -> None:
-        """Count a duration."""
-        self.count += 1
-        self.sum += seconds
-        self._classes[int(math.log(max(seconds, _LEAST)) // _GROWTH)] += 1
+    def add_all(self, durations: Iterable[float]) -> None:
+        """Count durations in seconds."""
+        ordered = sorted(durations)
+        self.count += len(ordered)
+        self.sum += sum(ordered)
+        for each, group in groupby(ordered, _class_of):
+            self._classes[each] += sum(1 for _ in group)
 
     @property
     def mean(self) -> float:
@@ -41,12 +49,13 @@ class Histogram:
         """The quantiles of what was counted; None of nothing."""
         if not self.count:
             return None
-        return Quantiles(*(self._below(share) for share in (0.5, 0.95, 0.99)))
+        return Quantiles(self._below(0.5), self._below(0.95), self._below(0.99))
 
     def _below(self, share: float) -> float:
-        wanted = max(1, math.ceil(share * self.count))
+        """The middle of the class in which such a share of the durations is reached."""
+        wanted, reached = math.ceil(share * self.count), 0
         for each in sorted(self._classes):
-            wanted -= self._classes[each]
-            if wanted <= 0:
-                break
-        return math.exp((each + 0.5) * _GROWTH)
+            reached += self._classes[each]
+            if reached >= wanted:
+                return math.exp((each + 0.5) * _GROWTH)
+        raise AssertionError("the classes hold fewer than were counted")

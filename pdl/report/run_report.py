@@ -10,7 +10,7 @@ from .histogram import Quantiles
 
 
 class Moment(NamedTuple):
-    """A stretch of a run, by its beginning; stretches are equally long.
+    """A stretch of a run, by its beginning; it ends where the next one begins.
 
     Args:
         at: seconds since the run began.

@@ -1,0 +1,77 @@
+"""How a run went, moment by moment, in constant memory."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pdl.model import Progress
+
+from .run_report import Moment
+
+_MOST = 240
+"""Stretches that are told apart."""
+
+
+class _Point(NamedTuple):
+    """The state at the end of a stretch; `active` adds up over the snapshots in it."""
+
+    at: float
+    files: int
+    size: int
+    active: int
+    looks: int
+
+
+class Course:
+    """Takes snapshots of a run, and keeps them more and more sparsely."""
+
+    def __init__(self) -> None:
+        self._points: list[_Point] = []
+        self._every = 0.1  # seconds of a stretch
+        self._active = self._looks = 0
+        self._sum = self._count = 0
+        self._last: Progress | None = None
+
+    def take(self, progress: Progress) -> None:
+        """A snapshot, at most ten of which come in a second."""
+        self._active += progress.active
+        self._looks += 1
+        self._sum += progress.active
+        self._count += 1
+        self._last = progress
+        last = self._points[-1].at if self._points else 0.0
+        if progress.seconds - last >= self._every:
+            point = _Point(progress.seconds, progress.done, progress.size, self._active, self._looks)
+            self._points.append(point)
+            self._active = self._looks = 0
+            if len(self._points) >= _MOST:
+                self._merge_pairs()
+
+    def _merge_pairs(self) -> None:
+        self._points = [
+            second._replace(active=first.active + second.active, looks=first.looks + second.looks)
+            for first, second in zip(self._points[::2], self._points[1::2], strict=True)
+        ]
+        self._every *= 2
+
+    @property
+    def mean_active(self) -> float:
+        """Downloads under way, on average."""
+        return self._sum / self._count if self._count else 0.0
+
+    def moments(self) -> tuple[Moment, ...]:
+        """The stretches of the run, as rates."""
+        moments, before = [], _Point(0.0, 0, 0, 0, 0)
+        points = list(self._points)
+        last = self._last
+        if last is not None and (not points or last.seconds > points[-1].at):
+            points.append(_Point(last.seconds, last.done, last.size, self._active, max(1, self._looks)))
+        for point in points:
+            took = point.at - before.at
+            if took <= 0:
+                continue
+            active = point.active / point.looks
+            size = max(0, point.size - before.size)  # what begins anew makes sizes shrink
+            moments.append(Moment(before.at, (point.files - before.files) / took, size / took, active))
+            before = point
+        return tuple(moments)

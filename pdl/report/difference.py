@@ -1,0 +1,66 @@
+"""Two runs of the same list held against each other, entry by entry."""
+
+from __future__ import annotations
+
+import filecmp
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pdl.storage.reading import Ledger, LedgerEntry
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """An entry that came to another end in one run than in the other, or to another file.
+
+    Args:
+        url: of the entry.
+        what: how it differs, in a few words.
+        content: both have a file, and not the same.
+    """
+
+    url: str
+    what: str
+    content: bool
+
+
+def differences(kept: str, other: str) -> Iterator[Difference]:
+    """What differs between two destinations that have received the same list, byte by byte.
+
+    Raises:
+        DestinationError: one of their ledgers cannot be read.
+    """
+    for ours, theirs in zip(Ledger(kept), Ledger(other), strict=False):
+        what = _difference(kept, ours, other, theirs)
+        if what is not None:
+            yield what
+
+
+def in_words(found: Iterable[Difference]) -> str:
+    """The first of some differences, in a sentence."""
+    shown = [f"{each.url} {each.what}" for each in list(found)[:_SHOWN]]
+    return "; ".join(shown)
+
+
+def _difference(kept: str, ours: LedgerEntry, other: str, theirs: LedgerEntry) -> Difference | None:
+    if ours.status != theirs.status:
+        return Difference(ours.url, f"is {_end(theirs)}, and {_end(ours)} in the first copy", content=False)
+    if ours.status != "done" or ours.path is None or theirs.path is None:
+        return None
+    try:
+        if filecmp.cmp(_path(kept, ours.path), _path(other, theirs.path), shallow=False):
+            return None
+    except OSError as error:
+        return Difference(ours.url, f"cannot be compared: {error.strerror or error}", content=True)
+    return Difference(ours.url, f"has other bytes ({theirs.size:,} instead of {ours.size:,})", content=True)
+
+
+def _path(dest: str, path: str) -> str:
+    return os.path.join(dest, *path.split("/"))
+
+
+def _end(entry: LedgerEntry) -> str:
+    return f"failed ({entry.kind})" if entry.status == "failed" else entry.status

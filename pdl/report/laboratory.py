@@ -1,0 +1,127 @@
+"""Has one measurement made, in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from pdl.errors import PdlError
+
+from .measuring import Order, Told
+from .watch import Watch
+
+_PROGRAM = """import sys
+sys.path[:] = [{!r}, *filter(None, sys.path)]  # and not what lies in the current folder
+from pdl.report.measuring import main
+main()"""
+_PATIENCE = 5.0
+"""Seconds that a process gets to end when it is told to."""
+
+
+class Seen(NamedTuple):
+    """What a process told of itself, and what was seen of it."""
+
+    told: Told
+    user: float
+    system: float
+    rss: int
+    threads: int
+    processes: int
+    machine: float
+    blocked: float | None
+
+
+class Laboratory:
+    """Measures, one run at a time."""
+
+    def __init__(self) -> None:
+        self.is_stopped = False
+        self._line: int | None = None  # the end of it would end the process's run
+
+    def stop(self) -> None:
+        """Have the measurement under way end early, and make no more; may be called from a signal handler."""
+        self.is_stopped = True
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            os.close(line)
+
+    def measure(self, order: Order) -> Seen:
+        """Carry out an order.
+
+        Raises:
+            PdlError: the process ended without a word; it may have said why on standard error.
+        """
+        theirs, self._line = os.pipe()
+        try:
+            process = _start(theirs)
+        finally:
+            os.close(theirs)
+        assert process.stdout is not None
+        try:
+            with process.stdout, Watch(process.pid) as watch:
+                self._give(order)
+                told = _hear(process.stdout)
+                user, system = _await(process, told)
+                machine = watch.machine()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            self._hang_up()
+        if told is None:
+            raise PdlError(f"the process of a measurement has ended unexpectedly (exit code {process.returncode})")
+        rss = told.peak if told.peak is not None and watch.processes <= 1 else max(watch.rss, told.peak or 0)
+        return Seen(told, user, system, rss, watch.threads, watch.processes, machine, watch.blocked)
+
+    def _give(self, order: Order) -> None:
+        left = memoryview(pickle.dumps(order))
+        with contextlib.suppress(BrokenPipeError):  # it has died; what it had to say is heard next
+            while left and self._line is not None:
+                left = left[os.write(self._line, left) :]
+
+
+def _start(line: int) -> subprocess.Popen[bytes]:
+    """Start the process, in a group of its own: the Ctrl-C that stops us is not for it."""
+    program = _PROGRAM.format(str(Path(__file__).parents[2]))  # the same pdl as here, wherever we were started
+    apart: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    command = [sys.executable, "-c", program]
+    return subprocess.Popen(command, stdin=line, stdout=subprocess.PIPE, **apart)  # noqa: S603 - our own
+
+
+def _hear(output: IO[bytes]) -> Told | None:
+    """What the process tells; None if it dies before."""
+    try:
+        told: Told = pickle.load(output)  # noqa: S301 - from our own process
+    except (EOFError, pickle.UnpicklingError):
+        return None
+    return told
+
+
+def _await(process: subprocess.Popen[bytes], told: Told | None) -> tuple[float, float]:
+    """The end of the process: user and system CPU seconds of it and its children."""
+    guard = threading.Timer(_PATIENCE, process.kill)
+    guard.start()
+    try:
+        if not hasattr(os, "wait4"):
+            process.wait()
+            return told.cpu if told is not None else (0.0, 0.0)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        return usage.ru_utime, usage.ru_stime
+    except ChildProcessError:  # the program has others wait for all children
+        process.wait()
+        return told.cpu if told is not None else (0.0, 0.0)
+    finally:
+        guard.cancel()
