@@ -113,17 +113,38 @@ def create(engine: str | Engine, settings: Settings, tell: Callable[[str], objec
             raise UnknownEngineError(f"{engine!r} is neither the name of an engine nor an engine")
         return engine
     name, passed_over = choose(engine)
-    if settings.http3 and name != "curl" and name in _BUILT_IN:
-        reason = passed_over or f"the engine {name!r} speaks HTTP/1.1 only"
-        raise SettingsError(f"http3 needs the engine 'curl'; {reason}")
+    _check_version(name, settings, passed_over)
     if passed_over is not None and tell is not None:
         tell(f"{passed_over}; {name!r} takes its place")
     return _factory(name)(settings)
 
 
+def check(name: str, settings: Settings) -> None:
+    """Find out whether an engine can be used.
+
+    Args:
+        name: of the engine; not `auto`.
+        settings: of the job.
+
+    Raises:
+        SettingsError: it can't, see `create`.
+    """
+    _check_version(name, settings, None)
+    _factory(name)
+
+
+def _check_version(name: str, settings: Settings, passed_over: str | None) -> None:
+    """Refuse engines that lack a version of HTTP that is asked for."""
+    if settings.http3 and name != "curl" and name in _BUILT_IN:
+        reason = passed_over or f"the engine {name!r} speaks HTTP/1.1 only"
+        raise SettingsError(f"http3 needs the engine 'curl'; {reason}")
+
+
 def name_of(engine: object) -> str:
-    """What people call an engine that is given by name or as an instance."""
-    return choose(engine).name if isinstance(engine, str) else type(engine).__name__
+    """What people call an engine that is given by name or as an instance, which may have a `name` of its own."""
+    if isinstance(engine, str):
+        return choose(engine).name
+    return str(getattr(engine, "name", None) or type(engine).__name__)
 
 
 def choose(engine: str) -> Choice:

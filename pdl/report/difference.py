@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pdl.storage.reading import Ledger, LedgerEntry
+from pdl.storage.reading import LedgerEntry
 
 _SHOWN = 3
 
@@ -27,14 +27,22 @@ class Difference:
     content: bool
 
 
-def differences(kept: str, other: str) -> Iterator[Difference]:
+def differences(
+    ours: Iterable[LedgerEntry], dest: str, theirs: Iterable[LedgerEntry], other: str
+) -> Iterator[Difference]:
     """What differs between two destinations that have received the same list, byte by byte.
+
+    Args:
+        ours: the ledger of one.
+        dest: its folder.
+        theirs: the ledger of the other.
+        other: its folder.
 
     Raises:
         DestinationError: one of their ledgers cannot be read.
     """
-    for ours, theirs in zip(Ledger(kept), Ledger(other), strict=False):
-        what = _difference(kept, ours, other, theirs)
+    for one, another in zip(ours, theirs, strict=False):
+        what = _difference(dest, one, other, another)
         if what is not None:
             yield what
 
@@ -46,6 +54,8 @@ def in_words(found: Iterable[Difference]) -> str:
 
 
 def _difference(kept: str, ours: LedgerEntry, other: str, theirs: LedgerEntry) -> Difference | None:
+    if "left" in (ours.status, theirs.status):  # a run that was stopped
+        return None
     if ours.status != theirs.status:
         return Difference(ours.url, f"is {_end(theirs)}, and {_end(ours)} in the first copy", content=False)
     if ours.status != "done" or ours.path is None or theirs.path is None:

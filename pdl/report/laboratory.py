@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -54,8 +55,12 @@ class Laboratory:
         if line is not None:
             os.close(line)
 
-    def measure(self, order: Order) -> Seen:
+    def measure(self, order: Order, tell: Callable[[float], object]) -> Seen:
         """Carry out an order.
+
+        Args:
+            order: what to do.
+            tell: is told now and then which part of it is done, from 0 to 1.
 
         Raises:
             PdlError: the process ended without a word; it may have said why on standard error.
@@ -69,7 +74,7 @@ class Laboratory:
         try:
             with process.stdout, Watch(process.pid) as watch:
                 self._give(order)
-                told = _hear(process.stdout)
+                told = _hear(process.stdout, tell)
                 user, system = _await(process, told)
                 machine = watch.machine()
         except BaseException:
@@ -100,13 +105,16 @@ def _start(line: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdin=line, stdout=subprocess.PIPE, **apart)  # noqa: S603 - our own
 
 
-def _hear(output: IO[bytes]) -> Told | None:
-    """What the process tells; None if it dies before."""
-    try:
-        told: Told = pickle.load(output)  # noqa: S301 - from our own process
-    except (EOFError, pickle.UnpicklingError):
-        return None
-    return told
+def _hear(output: IO[bytes], tell: Callable[[float], object]) -> Told | None:
+    """What the process tells at its end; None if it dies before."""
+    while True:
+        try:
+            said: Told | float = pickle.load(output)  # noqa: S301 - from our own process
+        except (EOFError, pickle.UnpicklingError):
+            return None
+        if isinstance(said, Told):
+            return said
+        tell(said)
 
 
 def _await(process: subprocess.Popen[bytes], told: Told | None) -> tuple[float, float]:

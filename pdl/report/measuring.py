@@ -7,13 +7,17 @@ import os
 import pickle
 import sys
 import threading
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from pdl.descriptors import raise_limit
 from pdl.errors import PdlError
+from pdl.model import Notice, Progress, Result
 from pdl.settings import Settings
 
 from .histogram import Quantiles
+
+_TOLD_EVERY = 0.5
+"""Seconds."""
 
 
 class Order(NamedTuple):
@@ -87,13 +91,14 @@ def main() -> None:
     os.dup2(2, 1)  # whatever else is printed is none of our words
     order: Order = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
     raise_limit()
-    told = _carry_out(order)
+    told = _carry_out(order, output)
     pickle.dump(told, output)
     output.close()
 
 
-def _carry_out(order: Order) -> Told:
+def _carry_out(order: Order, output: IO[bytes]) -> Told:
     gc.disable()  # as the command does: what is imported stays
+    from pdl.progress import Tee  # noqa: PLC0415 - see above
     from pdl.run import Run  # noqa: PLC0415 - see above
 
     from .recorder import Recorder  # noqa: PLC0415 - see above
@@ -101,7 +106,7 @@ def _carry_out(order: Order) -> Told:
 
     recorder, startup = Recorder(), sum(_cpu())
     try:
-        run = Run(SpooledSource(order.spool, order.entries), order.settings, recorder)
+        run = Run(SpooledSource(order.spool, order.entries), order.settings, Tee([recorder, _Teller(output)]))
         gc.freeze()
         gc.enable()
         _watch_input(run)
@@ -132,6 +137,23 @@ def _carry_out(order: Order) -> Told:
         waited=recorder.waited,
         mean=recorder.mean,
     )
+
+
+class _Teller:
+    """A reporter that tells now and then how far the run is."""
+
+    def __init__(self, output: IO[bytes]) -> None:
+        self._output = output
+        self._next = 0.0
+
+    def on(self, event: Progress | Result | Notice) -> None:
+        if isinstance(event, Progress) and event.seconds >= self._next and event.total:
+            self._next = event.seconds + _TOLD_EVERY
+            pickle.dump((event.done + event.skipped + event.failed) / event.total, self._output)
+            self._output.flush()
+
+    def close(self) -> None:
+        """Nothing is held back."""
 
 
 def _watch_input(run: Any) -> None:

@@ -110,11 +110,11 @@ class SpooledSource:
     Args:
         path: of the file.
         total: its entries.
+        paths: of the files that it was read from.
     """
 
-    paths = ()
-
-    def __init__(self, path: str, total: int) -> None:
+    def __init__(self, path: str, total: int, paths: tuple[str, ...] = ()) -> None:
+        self.paths = paths
         self._batches = _batches(path)
         self._batch: list[Entry] = []
         self._total = total

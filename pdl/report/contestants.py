@@ -1,0 +1,71 @@
+"""Who takes part in a comparison, and who can't."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pdl import engines
+from pdl.errors import SettingsError
+from pdl.settings import Settings
+
+from .ranking import Contestant
+
+ALL = "all"
+"""The name that stands for every engine that is installed."""
+
+
+class Field(NamedTuple):
+    """Those who take part, and the reason of each engine that can't."""
+
+    contestants: tuple[Contestant, ...]
+    left_out: dict[str, str]
+
+
+def field(names: Sequence[str], jobs: Sequence[int], settings: Settings) -> Field:
+    """Every engine with every number of jobs; `sequential`, to which that number means nothing, once.
+
+    Args:
+        names: of engines; `all`, or none, are all that are installed.
+        jobs: numbers of downloads at once.
+        settings: of the job.
+
+    Raises:
+        SettingsError: an unknown engine, one that was asked for by name and can't be used, or none that can.
+    """
+    for name in names:
+        if not isinstance(name, str):
+            raise SettingsError(
+                f"engines are compared by their names, as they run in other processes, not {name!r}"
+            )
+    usable, left_out = _all(settings) if not names or ALL in names else ([], {})
+    for name in names:
+        if name != ALL:
+            chosen = engines.choose(name).name
+            engines.check(chosen, settings)
+            usable.append(chosen)
+    if not usable:
+        raise SettingsError(f"no engine can be used: {'; '.join(left_out.values())}")
+    numbers = sorted(set(jobs))
+    pairs = [(name, each) for name in dict.fromkeys(usable) for each in (numbers if name != "sequential" else [1])]
+    return Field(tuple(pairs), left_out)
+
+
+def _all(settings: Settings) -> tuple[list[str], dict[str, str]]:
+    usable, left_out = [], {}
+    for name, why_not in engines.available().items():
+        if why_not is not None:
+            left_out[name] = why_not
+            continue
+        try:
+            engines.check(name, settings)
+            usable.append(name)
+        except SettingsError as error:
+            left_out[name] = str(error)
+    return usable, left_out
+
+
+def label(contestant: Contestant) -> str:
+    """What people call one."""
+    name, jobs = contestant
+    return name if name == "sequential" else f"{name} -j {jobs}"
