@@ -6,9 +6,10 @@ import atexit
 import gc
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TextIO, get_args
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import click
 from click.core import ParameterSource
@@ -18,19 +19,24 @@ from ._version import __version__
 from .descriptors import raise_limit
 from .errors import PdlError, SettingsError, SourceError
 from .settings import DIGESTS, Layout, Settings
+from .voice import results, say
 
 if TYPE_CHECKING:
     from .progress import Reporter
+    from .report.compare import Comparer, Plan
+    from .reporting import RunObserver, Wishes
     from .run import Run
     from .sources import Source
 
 FACE = (
-    "sources", "quiet", "verbose", "progress", "json_lines", "paths", "status", "export", "demo", "list_engines",
-    "version", "help",
+    "sources", "quiet", "verbose", "progress", "json_lines", "paths", "status", "export", "report", "rounds",
+    "sample", "yes", "demo", "list_engines", "version", "help",
 )  # fmt: skip
 """Parameters of the command that are not options of a job."""
 
 _DEFAULTS = Settings()
+_ALL = "all"
+"""The name for every engine that is installed."""
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
@@ -71,8 +77,10 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @_option("-d", "-P", "--dest", metavar="DIR", help="Folder that receives the files.", show_default="current folder")
-@_option("-e", "--engine", metavar="NAME", help="Engine that carries the bytes; see --list-engines.")
-@_option("-j", "--jobs", type=int, metavar="N", help="Downloads at once, over all hosts.")
+@_option("-e", "--engine", multiple=True, metavar="NAME", default=(_DEFAULTS.engine,), show_default=_DEFAULTS.engine,
+         help="Engine that carries the bytes; see --list-engines. With --report several, or all.")  # fmt: skip
+@_option("-j", "--jobs", multiple=True, type=int, metavar="N", default=(_DEFAULTS.jobs,),
+         show_default=str(_DEFAULTS.jobs), help="Downloads at once, over all hosts. With --report several.")  # fmt: skip
 @_option("--per-host", type=int, metavar="N", help="Downloads at once from one host.  [default: no limit below -j]")
 @_option("--retries", type=int, metavar="N", help="Tries after the first one.")
 @_option("--retry-delay", type=float, metavar="S", help="Longest first pause before a retry; doubles each time.")
@@ -125,6 +133,13 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
 @click.option("--status", is_flag=True, help="Print what is known of the destination; no SOURCE.")
 @click.option("--export", metavar="FILE",
               help="Write the account as .csv, .jsonl, or SHA256SUMS for sha256sum -c; no SOURCE.")  # fmt: skip
+@click.option("--report", multiple=True, is_flag=False, flag_value="", metavar="[FILE]",
+              help="Compare engines, or report on the run of the one of -e, or on the ledger of -d without a SOURCE; "
+              "also as FILE.html, .json or .md.")  # fmt: skip
+@click.option("--rounds", type=click.IntRange(1), metavar="N", help="Rounds of a comparison.  [default: 5]")
+@click.option("--sample", type=click.IntRange(1), metavar="N",
+              help="Compare on N entries, from all hosts in proportion; then no file is kept.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="Compare without asking, however much that takes.")
 @click.option("-q", "--quiet", is_flag=True, help="Only fatal errors.")
 @click.option("-v", "--verbose", count=True, help="Each failure; -vv each entry.")
 @click.option("--demo", is_flag=True, help="Show it at work without a network: files from a server of its own.")
@@ -139,30 +154,149 @@ def command(context: click.Context, /, sources: tuple[str, ...], **options: Any)
     """
     if options["list_engines"]:
         return _list_engines()
+    given = {name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     looks = options["status"] or options["export"] is not None
     from_ledger = options["retry_failed"] is not None or options["dry_run"]
     from_ledger = from_ledger or ((options["update"] or options["verify"]) and not sources)
-    if not sources and not options["demo"] and not from_ledger and not looks:
-        if any(context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in options):
+    if not sources and not options["demo"] and not from_ledger and not looks and not options["report"]:
+        if given:
             raise click.UsageError("there is no SOURCE: a list, - for standard input, or URLs")
         click.echo(context.get_help())
         return 0
     face = {name: options.pop(name) for name in FACE if name in options}
-    if face["json_lines"] and face["paths"]:
-        raise click.UsageError("--json and --paths exclude each other")
-    if (face["json_lines"] or face["paths"]) and sys.stdout is None:
-        raise click.UsageError("--json and --paths need standard output, which is closed")
-    settings = Settings(**options)
+    field = options.pop("engine") if "engine" in given else (), options.pop("jobs")
+    _check_face(face, field)
+    if len(field[0]) == 1:
+        options["engine"] = field[0][0]
+    settings = Settings(**{"jobs": field[1][0], "engine": _DEFAULTS.engine} | options)
     if looks:
         return _look(sources, settings, face)
     if sources and (settings.retry_failed is not None or settings.dry_run):
         name = "--dry-run" if settings.dry_run else "--retry-failed"
         raise click.UsageError(f"{name} takes its entries from the ledger of -d, and no SOURCE")
-    if not face["demo"]:
-        return _download(_open(sources) if sources else None, settings, face)
-    if sources or from_ledger:
+    if face["demo"] and (sources or from_ledger):
         raise click.UsageError("--demo has a list of its own and takes no SOURCE")
-    return _demonstrate(settings, face, temporary=context.get_parameter_source("dest") is ParameterSource.DEFAULT)
+    temporary = "dest" not in given
+    if face["report"]:
+        return _report(_Report(sources, settings, face, *field, from_ledger=from_ledger, temporary=temporary))
+    if face["demo"]:
+        return _demonstrate(settings, face, temporary=temporary)
+    return _download(_open(sources) if sources else None, settings, face)
+
+
+def _check_face(face: dict[str, Any], field: tuple[Sequence[str], Sequence[int]]) -> None:
+    """Refuse what makes no sense together."""
+    if face["json_lines"] and face["paths"]:
+        raise click.UsageError("--json and --paths exclude each other")
+    if (face["json_lines"] or face["paths"]) and sys.stdout is None:
+        raise click.UsageError("--json and --paths need standard output, which is closed")
+    engine_names, jobs = field
+    compares = len(engine_names) != 1 or len(jobs) > 1 or _ALL in engine_names
+    if not face["report"]:
+        for option, values in (("-e", engine_names), ("-j", jobs)):
+            if len(values) > 1 or _ALL in values:
+                raise click.UsageError(f"several engines are compared, and so are several -j: {option} needs --report")
+        compares = False
+    for name in ("rounds", "sample", "yes"):
+        if face[name] and not compares:
+            raise click.UsageError(f"--{name} is for comparisons: --report, without -e or with several")
+
+
+class _Report(NamedTuple):
+    """What `--report` is asked with.
+
+    Args:
+        sources: of the list.
+        settings: of the job, or of what the contestants have in common.
+        face: the options that are not of a job.
+        engines: that are named.
+        jobs: numbers of them.
+        from_ledger: the ledger has the list.
+        temporary: no destination is named.
+    """
+
+    sources: tuple[str, ...]
+    settings: Settings
+    face: dict[str, Any]
+    engines: Sequence[str]
+    jobs: Sequence[int]
+    from_ledger: bool
+    temporary: bool
+
+    @property
+    def compares(self) -> bool:
+        """Anything but one engine with one number of jobs."""
+        return len(self.engines) != 1 or len(self.jobs) > 1 or _ALL in self.engines
+
+
+def _report(asked: _Report) -> int:
+    """Compare engines, or report on one run, or on the ledger."""
+    from . import reporting  # noqa: PLC0415 - see _download
+
+    settings, face = asked.settings, asked.face
+    source = _open(asked.sources) if asked.sources else None
+    try:
+        prints = face["json_lines"] or face["paths"]
+        wishes = reporting.wishes(face, source.paths if source is not None else ())
+        if source is None and not face["demo"] and not asked.from_ledger:
+            return reporting.report_ledger(settings, wishes)
+        if not asked.compares:
+            observer = reporting.RunObserver(replace(settings, timings=True), wishes._replace(printed=not prints))
+            if prints and not wishes.files:
+                raise click.UsageError("--json and --paths print results: --report needs a file beside them")
+            if face["demo"]:
+                return _demonstrate(observer.settings, face, temporary=asked.temporary, observer=observer)
+            taken, source = source, None  # the run closes it
+            return _download(taken, observer.settings, face, observer=observer)
+        if asked.from_ledger:
+            raise click.UsageError("a comparison needs a list; -e with one engine reports on this run alone")
+        if face["paths"]:
+            raise click.UsageError("a comparison has no results of single files for --paths to print")
+        plan = reporting.plan(settings, asked.engines, asked.jobs, face)
+        if face["demo"]:
+            return _compare_on_demo(plan, wishes, face, temporary=asked.temporary)
+        assert source is not None
+        raise_limit()
+        taken, source = source, None
+        return reporting.compare(taken, plan, wishes, partial(_publish, face=face))
+    finally:
+        if source is not None:
+            source.close()
+
+
+def _publish(comparer: Comparer, *, face: dict[str, Any], witnesses: tuple[Reporter, ...] = ()) -> int:
+    """Bring what a comparison has fetched into the destination."""
+    from .progress import Tee  # noqa: PLC0415 - see _download
+
+    quiet = {**face, "json_lines": False, "paths": False}
+    run = comparer.publication(Tee([_reporter(comparer.settings, quiet), *witnesses]))
+    return _conduct(run, face)
+
+
+def _compare_on_demo(plan: Plan, wishes: Wishes, face: dict[str, Any], *, temporary: bool) -> int:
+    """Compare on the demo's server."""
+    from .demo import open_demo  # noqa: PLC0415 - see _download
+    from .reporting import compare  # noqa: PLC0415 - see _download
+    from .sources import open_source  # noqa: PLC0415 - see _download
+
+    def tell(text: str) -> None:
+        if not face["quiet"]:
+            say(f"pdl: {text}")
+
+    raise_limit()
+    with open_demo(plan.settings, temporary=temporary) as demo:
+        tell(demo.opening)
+        publish = partial(_publish, face=face, witnesses=(demo.witness,))
+        code = compare(
+            open_source(demo.server.urls), replace(plan, settings=demo.settings), wishes, publish, asks=False
+        )
+    if code != 1 and code < 128:
+        unplanned = demo.unplanned()
+        code = 1 if unplanned else 0
+        if unplanned:
+            say(f"pdl: not as planned: {unplanned}")
+    tell(demo.place)
+    return code
 
 
 def _list_engines() -> int:
@@ -193,13 +327,13 @@ def _look(sources: tuple[str, ...], settings: Settings, face: dict[str, Any]) ->
     if form is not None:
         left_out = export(ledger, path, form)
         if left_out and not face["quiet"]:
-            _say(f"pdl: done files left out because they have no sha256: {left_out:,}; --digest sha256 computes it")
+            say(f"pdl: done files left out because they have no sha256: {left_out:,}; --digest sha256 computes it")
     if face["status"]:
         import json  # noqa: PLC0415 - takes time, and few downloads need it
 
         counts = ledger.counts()
         lines = [json.dumps(status_object(counts))] if face["json_lines"] else status_lines(counts)
-        _stdout().write("".join(f"{line}\n" for line in lines))
+        results().write("".join(f"{line}\n" for line in lines))
     return 0
 
 
@@ -212,10 +346,17 @@ def _open(sources: tuple[str, ...]) -> Source:
         raise click.UsageError(str(error)) from None
 
 
-def _download(source: Source | None, settings: Settings, face: dict[str, Any], *witnesses: Reporter) -> int:
-    from .interrupts import Interrupted, Interrupts  # noqa: PLC0415 - --help and --version need none of it
-
+def _download(
+    source: Source | None,
+    settings: Settings,
+    face: dict[str, Any],
+    *witnesses: Reporter,
+    observer: RunObserver | None = None,
+) -> int:
+    """Download, and report on that to whom it is reported."""
     raise_limit()
+    if observer is not None:
+        witnesses = (*witnesses, observer.recorder)
     try:
         run = _set_up(source, settings, face, witnesses)
     except BaseException:
@@ -223,14 +364,24 @@ def _download(source: Source | None, settings: Settings, face: dict[str, Any], *
             source.close()
         raise
     if settings.insecure and not face["quiet"]:
-        _say("pdl: --insecure: certificates are not checked")
+        say("pdl: --insecure: certificates are not checked")
+    code = _conduct(run, face)
+    if observer is not None:
+        observer.report(run)
+    return code
+
+
+def _conduct(run: Run, face: dict[str, Any]) -> int:
+    """Carry out a run, and show its account; answers the exit code."""
+    from .interrupts import Interrupted, Interrupts  # noqa: PLC0415 - --help and --version need none of it
+
     with Interrupts(run.interrupt) as interrupts:
         try:
             code = _carry_out(run)
         except Interrupted as interruption:
             code = int(interruption.code or 1)
             if run.fault is not None:
-                _say(f"pdl: {run.fault}")
+                say(f"pdl: {run.fault}")
         finally:
             run.close()
         if interrupts.received is not None:
@@ -238,7 +389,7 @@ def _download(source: Source | None, settings: Settings, face: dict[str, Any], *
     if not face["quiet"]:
         _show_account(run)
     elif code == 5:
-        _say(f"pdl: stopped by {'a full disk' if run.summary.stopped == 'disk-full' else 'the deadline'}")
+        say(f"pdl: stopped by {'a full disk' if run.summary.stopped == 'disk-full' else 'the deadline'}")
     return code
 
 
@@ -257,23 +408,25 @@ def _set_up(
         gc.enable()
 
 
-def _demonstrate(settings: Settings, face: dict[str, Any], *, temporary: bool) -> int:
+def _demonstrate(
+    settings: Settings, face: dict[str, Any], *, temporary: bool, observer: RunObserver | None = None
+) -> int:
     """Download the demo's list from the demo's server; 0 if that went as planned, 1 if not."""
     from .demo import open_demo  # noqa: PLC0415 - see _download
     from .sources import open_source  # noqa: PLC0415 - see _download
 
     def say(text: str) -> None:
         if not face["quiet"]:
-            _say(f"pdl: {text}")
+            say(f"pdl: {text}")
 
     with open_demo(settings, temporary=temporary) as demo:
         say(demo.opening)
-        code = _download(open_source(demo.server.urls), demo.settings, face, demo.witness)
+        code = _download(open_source(demo.server.urls), demo.settings, face, demo.witness, observer=observer)
     if code != 1 and code < 128:  # it was neither broken nor stopped
         unplanned = demo.unplanned()
         code = 1 if unplanned else 0
         if unplanned:
-            _say(f"pdl: not as planned: {unplanned}")
+            say(f"pdl: not as planned: {unplanned}")
         else:
             say("\n".join(demo.account()))
     say(demo.place)
@@ -285,7 +438,7 @@ def _carry_out(run: Run) -> int:
         for _ in run.results():
             pass
     except PdlError as error:
-        _say(f"pdl: {error}")
+        say(f"pdl: {error}")
         return 1
     return run.summary.exit_code
 
@@ -305,28 +458,15 @@ def _reporter(settings: Settings, face: dict[str, Any]) -> Reporter:
         return people
     from .output import JsonLines, PathLines  # noqa: PLC0415 - few want them
 
-    printed = JsonLines(_stdout()) if face["json_lines"] else PathLines(_stdout(), settings.dest)
+    printed = JsonLines(results()) if face["json_lines"] else PathLines(results(), settings.dest)
     return Tee([people, printed])
-
-
-def _stdout() -> TextIO:
-    reconfigure = getattr(sys.stdout, "reconfigure", None)
-    if reconfigure is not None:  # a name that the terminal's encoding lacks must not end the run
-        reconfigure(errors="backslashreplace")
-    return sys.stdout
-
-
-def _say(message: str) -> None:
-    """Write a line to standard error; that nobody reads it, or a full disk under it, changes nothing."""
-    with suppress(OSError):
-        click.echo(message, err=True)
 
 
 def _show_account(run: Run) -> None:
     from .progress import closing_lines  # noqa: PLC0415 - see _download
 
     for line in closing_lines(run.summary):
-        _say(line)
+        say(line)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -335,13 +475,13 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         code = command.main(arguments, standalone_mode=False)
     except click.ClickException as error:
-        _say(f"pdl: {error.format_message()} (pdl --help shows the options)")
+        say(f"pdl: {error.format_message()} (pdl --help shows the options)")
         code = 2
     except SettingsError as error:
-        _say(f"pdl: {error}")
+        say(f"pdl: {error}")
         code = 2
     except PdlError as error:
-        _say(f"pdl: {error}")
+        say(f"pdl: {error}")
         code = 1
     except (click.Abort, KeyboardInterrupt):
         code = 130
@@ -351,6 +491,6 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:  # a bug of ours, or a disk that fails: one line, and the rest for those who ask
         if os.environ.get("PDL_TRACEBACK"):
             raise
-        _say(f"pdl: {type(error).__name__}: {error} (PDL_TRACEBACK=1 shows where)")
+        say(f"pdl: {type(error).__name__}: {error} (PDL_TRACEBACK=1 shows where)")
         code = 1
     sys.exit(code)

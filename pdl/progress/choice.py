@@ -38,11 +38,12 @@ def reporter_for(
     if quiet or stream is None:  # programs without a console have no standard error
         return Silent()
     outlet = Outlet(stream)
-    if not drawn or not _can_be_drawn_over(stream):
+    if not drawn or not can_be_drawn_over(stream):
         return Tee([OutcomeLog(outlet.line, verbosity), LineReporter(outlet, clock)])
     bar = BarReporter(outlet, files=files, clock=clock)
     return Tee([OutcomeLog(bar.line, verbosity), bar])
 
 
-def _can_be_drawn_over(stream: TextIO) -> bool:
+def can_be_drawn_over(stream: TextIO) -> bool:
+    """Whether it is a terminal on which a line can be written again."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"

@@ -160,6 +160,11 @@ class Comparer:
         with suppress(OSError):
             _remove(self._folder)
 
+    @property
+    def settings(self) -> Settings:
+        """Of the job."""
+        return self._plan.settings
+
     # -- measuring
 
     def look(self) -> Estimate:
