@@ -1,18 +1,19 @@
 """Where the time of one attempt goes by libcurl's clocks, put into pdl's phases.
 
-All of them begin with the transfer. What they tell was looked up and measured, up to libcurl 8.23:
+All of them begin with the transfer. What they tell, up to libcurl 8.23:
 
-- CONNECT_TIME is TCP alone, to a proxy before it is asked for a tunnel. APPCONNECT_TIME is the end of the
-  handshake; where a proxy speaks TLS too, it may be there twice or not at all. Over a kept connection both are 0, or
-  nearly so in older versions.
-- PRETRANSFER_TIME is just before the request goes out. In a transfer that fails earlier it tells of its end.
+- CONNECT_TIME is TCP alone, to a proxy before it is asked for a tunnel. APPCONNECT_TIME is the end of the origin's
+  handshake; that of a proxy may be in it or not. Over a kept connection both are 0, or nearly so in older versions.
+- PRETRANSFER_TIME is late: the request has gone out already, and where the loop is busy the answer may be here too.
+  In a transfer that fails earlier it tells of the end.
 - STARTTRANSFER_TIME is the first line of any response but the proxy's to CONNECT: an informational one counts.
 - TOTAL_TIME stands still while nothing comes, and is right when libcurl has ended the transfer.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import pycurl
 
@@ -21,6 +22,22 @@ from pdl.model import Attempt, Timings
 
 if TYPE_CHECKING:
     from .handles import Handle
+
+_QUEUE_TIME = getattr(pycurl, "QUEUE_TIME_T", None)  # microseconds; from libcurl 8.6 on
+
+
+class _Connection(NamedTuple):
+    """How a transfer came to its connection.
+
+    Args:
+        connect: see `Timings`.
+        tls: see `Timings`.
+        ready: seconds from the transfer's start until the request could go out, if that came.
+    """
+
+    connect: float | None = None
+    tls: float | None = None
+    ready: float = 0.0
 
 
 class Stages:
@@ -48,37 +65,41 @@ class Stages:
         """
         if handle is None:
             return Timings(self._dns)
-        sent: float = handle.curl.getinfo(pycurl.PRETRANSFER_TIME)
-        under_way = sent > 0.0 and (answered or not self.done)
-        if handle.curl.getinfo(pycurl.NUM_CONNECTS):
-            connect, tls = _connection(attempt, handle, sent if under_way else None)
+        info = handle.curl.getinfo
+        asked = answered or (not self.done and info(pycurl.PRETRANSFER_TIME) > 0.0)
+        if info(pycurl.NUM_CONNECTS):
+            connection = _made(attempt, info, asked=asked)
         else:
-            connect = tls = 0.0 if under_way else None
+            connection = _kept(handle) if asked else _Connection()
+        connect, tls, ready = connection
         if not answered or not handle.marks:
             return Timings(self._dns, connect, tls)
-        first: float = handle.curl.getinfo(pycurl.STARTTRANSFER_TIME)
-        final = first + handle.marks[-1] - handle.marks[0]
-        body = handle.curl.getinfo(pycurl.TOTAL_TIME) - final if self.done else now() - handle.marks[-1]
-        return Timings(self._dns, connect, tls, max(0.0, final - sent), max(0.0, body))
+        final = info(pycurl.STARTTRANSFER_TIME) + handle.marks[-1] - handle.marks[0]
+        body = info(pycurl.TOTAL_TIME) - final if self.done else now() - handle.marks[-1]
+        return Timings(self._dns, connect, tls, max(0.0, final - ready), max(0.0, body))
 
 
-def _connection(attempt: Attempt, handle: Handle, sent: float | None) -> tuple[float | None, float | None]:
-    """The seconds of connection and handshake.
-
-    Args:
-        attempt: that was carried.
-        handle: that carried it.
-        sent: when the request went out, if it did.
-    """
-    info = handle.curl.getinfo
+def _made(attempt: Attempt, info: Callable[[int], float], *, asked: bool) -> _Connection:
+    """A connection that was made for the transfer; `asked` if a request went out over it."""
     named = info(pycurl.NAMELOOKUP_TIME)  # how long libcurl took to find the addresses that it was given
-    secure = attempt.url.startswith("https:")
-    if secure and attempt.proxy is not None:  # where in this time the tunnel stood, nothing tells
-        return (None if sent is None else max(0.0, sent - named)), None
     connected, agreed = info(pycurl.CONNECT_TIME), info(pycurl.APPCONNECT_TIME)
+    proxy, secure = attempt.proxy, attempt.url.startswith("https:")
+    if proxy is not None and (secure or proxy.startswith("https:")):  # nothing tells when the tunnel stood
+        sent = info(pycurl.PRETRANSFER_TIME)
+        ready = min(agreed, sent) if secure and agreed > 0.0 else sent
+        return _Connection(max(0.0, ready - named), None, ready) if asked else _Connection()
     if connected <= 0.0:
-        return None, None
-    if agreed > 0.0:
-        return max(0.0, connected - named), max(0.0, agreed - connected)
-    plain = not secure and not (attempt.proxy or "").startswith("https:")
-    return max(0.0, connected - named), 0.0 if plain else None
+        return _Connection()
+    connect = max(0.0, connected - named)
+    if not secure:
+        return _Connection(connect, 0.0, connected)
+    return _Connection(connect, max(0.0, agreed - connected), agreed) if agreed > 0.0 else _Connection(connect)
+
+
+def _kept(handle: Handle) -> _Connection:
+    """A connection that was there, or that another transfer was making: the wait for that is in no phase."""
+    if not handle.patient:
+        return _Connection(0.0, 0.0)
+    if _QUEUE_TIME is None:
+        return _Connection(0.0, 0.0, handle.curl.getinfo(pycurl.PRETRANSFER_TIME))
+    return _Connection(0.0, 0.0, handle.curl.getinfo(_QUEUE_TIME) / 1e6)
