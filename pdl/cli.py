@@ -124,6 +124,7 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
 @_option("--digest", type=click.Choice(DIGESTS), metavar="NAME",
          help="Compute a digest of every file for the ledger: sha256, sha512, sha1 or md5.")  # fmt: skip
 @_option("--failed", metavar="FILE", help="Write the failed lines there, to be fed back.")
+@_option("--timings", is_flag=True, help="Measure the phases of each download, for --json and reports.")
 @click.option("--progress", type=click.Choice(["list", "files"]), default="list", show_default=True,
               help="A bar for the list, or also one for each of the largest files under way.")  # fmt: skip
 @click.option(

@@ -177,6 +177,31 @@ class Verdict(Enum):
     STOPPED = "stopped"  # the engine was closed, or lost the attempt through no fault of its own
 
 
+class Timings(NamedTuple):
+    """Where the time of one attempt went: seconds on a real clock, None for what was not reached or cannot be told.
+
+    Args:
+        dns: until the addresses were there; 0.0 where they were known already, or not needed on a kept connection.
+        connect: TCP, and a proxy's tunnel through it; 0.0 on a kept connection.
+        tls: the handshake; 0.0 on a kept connection, and without TLS.
+        wait: from the request to the first line of the final response, whose head came whole.
+        body: from there to the end.
+    """
+
+    dns: float | None = None
+    connect: float | None = None
+    tls: float | None = None
+    wait: float | None = None
+    body: float | None = None
+
+    @property
+    def first_byte(self) -> float | None:
+        """Seconds of all that is known from before the body; None without a response."""
+        if self.wait is None:
+            return None
+        return self.wait + sum(each for each in (self.dns, self.connect, self.tls) if each is not None)
+
+
 class Outcome(NamedTuple):
     """How an attempt ended, and what the scheduler needs to go on.
 
@@ -201,6 +226,7 @@ class Outcome(NamedTuple):
         retries: further tries that the failure is worth, where that is fewer than its kind is granted.
         errno: what the system said, of a `disk` failure or where it has no more files to open.
         proxy_failed: it was the proxy's own failure, so that other URLs would fare no better.
+        timings: where the time went, if that is wanted and the engine can tell.
     """
 
     verdict: Verdict
@@ -223,6 +249,7 @@ class Outcome(NamedTuple):
     retries: int | None = None
     errno: int | None = None
     proxy_failed: bool = False
+    timings: Timings | None = None
 
     def __repr__(self) -> str:
         return _shown(self, "location_credentials")
@@ -293,6 +320,7 @@ class Result:
         seconds: from the first attempt's start to the end.
         where: `FILE:LINE` of the entry.
         line: the entry as it stood in the list, for a list of failures.
+        timings: of the attempt that ended it, if `Settings.timings` wants them and the engine gives them.
     """
 
     index: int
@@ -309,6 +337,7 @@ class Result:
     seconds: float = 0.0
     where: str = ""
     line: str = field(default="", repr=False, compare=False)
+    timings: Timings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +362,7 @@ class Progress(NamedTuple):
     fraction: float | None  # of the list that has ended, if that can be told
     total: int | None  # entries of the list, if that is known without reading it
     running: tuple[Running, ...] = ()
+    active: int = 0  # downloads that an engine carries right now; not those that wait for their retry
 
 
 class Notice(NamedTuple):

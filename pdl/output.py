@@ -50,4 +50,7 @@ class JsonLines:
 
 def as_json(result: Result) -> dict[str, Any]:
     """A result as JSON types."""
-    return {name: getattr(result, name) for name in _FIELDS}
+    found = {name: getattr(result, name) for name in _FIELDS}
+    if result.timings is not None:
+        found["timings"] = result.timings._asdict()
+    return found

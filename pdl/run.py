@@ -355,6 +355,7 @@ class Run:
             seconds=ended.seconds,
             where=task.download.where,
             line=task.download.line,
+            timings=ended.outcome.timings,
         )
 
     def _keep_part(self, task: Task, known: Partial) -> None:
@@ -448,9 +449,8 @@ class Run:
         with suppress(OSError):
             os.unlink(self._ledger.part_path(task.row))
         message = f"cannot put {task.path} on the disk for good: {fault.strerror or fault}"
-        return ended._replace(
-            outcome=Outcome(Verdict.FAILED, Kind.DISK, message, status=ended.outcome.status, errno=fault.errno)
-        )
+        refused = Outcome(Verdict.FAILED, Kind.DISK, message, status=ended.outcome.status, errno=fault.errno)
+        return ended._replace(outcome=refused._replace(timings=ended.outcome.timings))
 
     def _lose_names(self, error: OSError) -> None:
         if error.errno in _FULL:
@@ -561,6 +561,7 @@ class Run:
             fraction=fraction,
             total=total,
             running=tuple(Running(t.row, t.path, t.size, t.total) for t in running[:_RUNNING_SHOWN]),
+            active=len(running),
         )
 
     # -- the end

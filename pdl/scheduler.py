@@ -576,7 +576,7 @@ class Scheduler:
             assert host.paused_by is not None
             outcome = host.paused_by
             message = f"{outcome.message}, and the host asks to wait {outcome.retry_after:.0f} s"
-            failure = _failure(Kind.HTTP, message, outcome)
+            failure = _failure(Kind.HTTP, message, outcome._replace(timings=None))  # which are another's
             given_up, host.queue = host.queue, deque()
             ended += [self._next_mirror(task, failure, now) for task in given_up]
         return [each for each in ended if each is not None]
@@ -598,4 +598,4 @@ def _beyond(proxy: Proxy[Task]) -> Outcome:
 
 
 def _failure(kind: Kind, message: str, after: Outcome) -> Outcome:
-    return Outcome(Verdict.FAILED, kind, message, status=after.status)
+    return Outcome(Verdict.FAILED, kind, message, status=after.status, timings=after.timings)

@@ -64,6 +64,7 @@ class Settings:
         durable: flush files, names and the account to the disk before they count as done.
         digest: algorithm of the digest that is computed of every file and kept in the ledger.
         failed: file that receives the failed lines, to be fed back.
+        timings: measure where the time of each download goes.
     """
 
     dest: str = "."
@@ -103,6 +104,7 @@ class Settings:
     durable: bool = False
     digest: str | None = None
     failed: str | None = None
+    timings: bool = False
 
     def __post_init__(self) -> None:
         for name in ("dest", "cacert", "failed", "output", "checksums", "state_dir"):
@@ -124,6 +126,7 @@ class Settings:
             "dry_run",
             "raw",
             "durable",
+            "timings",
         ):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is True or False, not {getattr(self, name)!r}")

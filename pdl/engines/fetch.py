@@ -16,7 +16,7 @@ from pdl.http.clock import TransferClock
 from pdl.http.fault import NoConnectionError, TransferError, unreachable_proxy
 from pdl.http.head import ResponseHead, response_head
 from pdl.http.transfer import Transfer
-from pdl.model import Advanced, Attempt, Event, Finished, Responded
+from pdl.model import Advanced, Attempt, Event, Finished, Responded, Verdict
 from pdl.resolver import Resolver
 from pdl.settings import Settings
 
@@ -24,6 +24,7 @@ from .adapter import StrictAdapter
 from .breakage import broken
 from .leash import Leash, Stopped
 from .limits import DRAINED, DRAINING, NEWS_EVERY, WORTH_KEEPING
+from .phases import Phases
 from .pools import Ride
 from .sockets import Sockets
 
@@ -60,7 +61,8 @@ class Driver:
 
     def leash(self, attempt: Attempt) -> Leash:
         """What the engine holds an attempt by."""
-        return Leash(TransferClock(self._settings, attempt.time_limit, self._now))
+        phases = Phases() if self._settings.timings else None
+        return Leash(TransferClock(self._settings, attempt.time_limit, self._now), phases)
 
     def fetch(self, attempt: Attempt, leash: Leash) -> Iterator[Event | None]:
         """Carry an attempt; None is a step without news. The last event is `Finished`, whatever happens."""
@@ -77,8 +79,11 @@ class Driver:
             raise
         finally:
             leash.release()
-        assert transfer.outcome is not None
-        yield Finished(attempt.id, transfer.outcome)
+        outcome = transfer.outcome
+        assert outcome is not None
+        if leash.phases is not None and outcome.verdict is not Verdict.STOPPED:
+            outcome = outcome._replace(timings=leash.phases.timings(answered=transfer.status is not None))
+        yield Finished(attempt.id, outcome)
 
     def _carry(self, transfer: Transfer, leash: Leash) -> Iterator[Event | None]:
         attempt = transfer.attempt
@@ -99,6 +104,8 @@ class Driver:
         except HTTPError as error:
             transfer.on_error(TransferError(Kind.RESET, f"the connection broke: {error}"))
         finally:
+            if leash.phases is not None:
+                leash.phases.end()
             if transfer.outcome is not None and transfer.outcome.errno in SHORTAGES:
                 self._adapter.shed()
             if raw is not None:
@@ -107,12 +114,16 @@ class Driver:
     def _resolve(self, attempt: Attempt, leash: Leash) -> Iterator[None]:
         """Wait for the name's addresses, so that the connection finds them at hand."""
         lookup = self._resolver.lookup(urlsplit(attempt.proxy or attempt.url).hostname or "")
+        if lookup.done:
+            return
         while not lookup.wait(NAP):
             try:
                 leash.check()
             except NoConnectionError as error:
                 raise unreachable_proxy(error) if attempt.proxy else error from None
             yield
+        if leash.phases is not None:
+            leash.phases.look_up()
 
     def _body(self, transfer: Transfer, raw: Any) -> Iterator[Event | None]:
         attempt, told = transfer.attempt.id, False

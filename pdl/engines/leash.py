@@ -9,16 +9,20 @@ from typing import Any
 from pdl.http.clock import TransferClock
 from pdl.http.fault import TransferError
 
+from .phases import Phases
+
 CLOSED = "the engine was closed, and serves no further run; make a new one"
 
 
 class Leash:
     """Cuts an attempt off from another thread or greenlet, wherever it blocks."""
 
-    def __init__(self, clock: TransferClock) -> None:
+    def __init__(self, clock: TransferClock, phases: Phases | None = None) -> None:
         self.clock = clock
         self.fault: BaseException | None = None
         """Why it was cut, once it was."""
+        self.phases = phases
+        """Its marks, if they are wanted."""
         self._socket: socket.socket | None = None
         self._grip: socket.socket | None = None
 

@@ -49,11 +49,18 @@ class _Mounted:
 
     def _new_conn(self: Any) -> Any:
         ride: Ride = self.ride
+        phases = ride.leash.phases
         lookup = ride.resolver.lookup(self._dns_host)
         if not lookup.done:
             ride.sockets.await_lookup(lookup, ride.leash)
+            if phases is not None:
+                phases.look_up()
         addresses = allowed(found(lookup), ride.reach)
+        if phases is not None:
+            phases.begin_to_connect()
         sock = connect(addresses, self.port, ride.leash, ride.sockets)
+        if phases is not None and not self.proxy_is_tunneling:
+            phases.connect()
         try:
             ride.leash.hold(sock, ride.sockets.grip(sock) if self.secure else None)
             self.timeout = ride.leash.clock.remaining() if ride.sockets.timeouts else None
@@ -62,6 +69,11 @@ class _Mounted:
             sock.close()
             raise
         return sock
+
+    def _tunnel(self: Any) -> None:
+        super()._tunnel()  # type: ignore[misc]  # of urllib3's connection, which this is mixed into
+        if (phases := self.ride.leash.phases) is not None:
+            phases.connect()
 
 
 class _HTTPConnection(_Mounted, HTTPConnection):
@@ -157,6 +169,8 @@ class RiddenPool:
         try:
             if reused:
                 self._ride.leash.hold(conn.sock)
+                if self._ride.leash.phases is not None:
+                    self._ride.leash.phases.keep()
             else:
                 self._connect(conn)
             return self._ask(conn, url, headers)
@@ -179,6 +193,8 @@ class RiddenPool:
                 pool._prepare_proxy(conn)  # noqa: SLF001 - the only way to a tunnel that urllib3 has
             else:
                 conn.connect()
+            if self._ride.leash.phases is not None:
+                self._ride.leash.phases.secure(tls=conn.secure)
             self._ride.leash.hold(conn.sock)
         except (TransferError, OSError, HTTPError, ValueError) as error:
             fault = self._named(error, Kind.CONNECT)
@@ -227,6 +243,8 @@ class RiddenPool:
         if pool.proxy is not None and not conn.proxy_is_tunneling:
             headers = HTTPHeaderDict(headers)
             headers.extend(pool.proxy_headers)
+        if leash.phases is not None:
+            leash.phases.ask()
         conn.request("GET", url, headers=headers, preload_content=False, decode_content=False)
         response: BaseHTTPResponse = conn.getresponse()
         response._connection = conn  # type: ignore[attr-defined]  # noqa: SLF001 - as urllib3's pool does,

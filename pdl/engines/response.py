@@ -34,6 +34,7 @@ class _TimedReader(io.RawIOBase):
         self._leash = leash
         self._timeouts = timeouts
         self.count = 0
+        self.phases = leash.phases
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         """What http.client asks a socket for."""
@@ -98,7 +99,7 @@ class StrictResponse(http.client.HTTPResponse):
         Raises:
             TransferError: RESET if there is none or it is cut, PROTOCOL if it breaks the rules.
         """
-        parser = HeadParser()
+        parser, phases = HeadParser(), self._reader.phases
         head: ResponseHead | None = None
         while head is None:
             try:
@@ -112,6 +113,8 @@ class StrictResponse(http.client.HTTPResponse):
             if not line and not parser.started:
                 raise EmptyReplyError
             self._consumed += len(line)
+            if phases is not None and line.startswith(b"HTTP/"):
+                phases.answer()
             head = parser.feed(line)
         if head.version not in ("1.0", "1.1"):
             raise TransferError(Kind.PROTOCOL, f"the server answered in HTTP/{head.version}, to a request in 1.1")

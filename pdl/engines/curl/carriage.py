@@ -17,11 +17,12 @@ from pdl.http.clock import TransferClock
 from pdl.http.fault import NoConnectionError, TransferError, unreachable_proxy
 from pdl.http.head import HeadParser, ResponseHead, whole_head
 from pdl.http.transfer import Transfer
-from pdl.model import Advanced, Attempt, Event, Finished, Responded
+from pdl.model import Advanced, Attempt, Event, Finished, Responded, Verdict
 from pdl.settings import Settings
 
 from .faults import Failure, fault
 from .handles import Handle
+from .stages import Stages
 
 _STILL = 0.25
 """Seconds without a byte after which libcurl is asked to look at a connection."""
@@ -40,7 +41,8 @@ class Carriage:
 
     __slots__ = (
         "_broken", "_chunks", "_clock", "_drained", "_fresh", "_head", "_moved", "_news_at", "_noted", "_now",
-        "_parser", "_received", "_told", "_transferring", "attempt", "handle", "interruption", "origin", "transfer",
+        "_parser", "_received", "_stages", "_told", "_transferring", "attempt", "handle", "interruption", "origin",
+        "transfer",
     )  # fmt: skip
 
     def __init__(self, attempt: Attempt, settings: Settings, now: Callable[[], float]) -> None:
@@ -63,11 +65,17 @@ class Carriage:
         self._transferring = self._told = self._fresh = False
         self._news_at: float | None = None
         self._broken: Exception | None = None
+        self._stages = Stages() if settings.timings else None
 
     def mount(self, handle: Handle) -> None:
         """Have the handle's answers come here."""
         self.handle = handle
         handle.mount(self)
+
+    def find_addresses(self, *, waited: bool) -> None:
+        """The addresses to connect to are there."""
+        if self._stages is not None:
+            self._stages.find_addresses(waited=waited)
 
     def set_out(self) -> None:
         """It was held up; that is no part of the time that it may take to connect."""
@@ -217,6 +225,8 @@ class Carriage:
                 self.interruption = raised
             else:
                 self._broken = raised
+        if self._stages is not None:
+            self._stages.done = True
         try:
             if self._broken is None and self.transfer.outcome is None:
                 self._settle(code, message)
@@ -313,5 +323,9 @@ class Carriage:
     def _finished(self) -> Finished:
         if self._broken is not None:
             return Finished(self.attempt.id, broken(self.transfer, self._broken))
-        assert self.transfer.outcome is not None
-        return Finished(self.attempt.id, self.transfer.outcome)
+        outcome = self.transfer.outcome
+        assert outcome is not None
+        if self._stages is not None and outcome.verdict is not Verdict.STOPPED:
+            answered = self._head is not None
+            outcome = outcome._replace(timings=self._stages.timings(self.attempt, self.handle, answered=answered))
+        return Finished(self.attempt.id, outcome)

@@ -75,7 +75,7 @@ class CurlEngine:
         self._named[carriage] = lookup, tell
         lookup.call_when_done(tell)
 
-    def _set_off(self, carriage: Carriage, lookup: Lookup) -> None:
+    def _set_off(self, carriage: Carriage, lookup: Lookup, *, waited: bool = False) -> None:
         """Give the attempt to libcurl, unless it has to wait until more is known of its origin."""
         origin, inquiries = carriage.origin, self._inquiries
         try:
@@ -83,6 +83,8 @@ class CurlEngine:
         except TransferError as error:
             self._ended.append(carriage.give_up(unreachable_proxy(error) if carriage.attempt.proxy else error))
             return
+        if self._settings.timings:
+            carriage.find_addresses(waited=waited)
         patient = inquiries.multiplexes(origin) if origin is not None else False
         if patient is not None:
             self._add(carriage, addresses, patient=patient)
@@ -127,7 +129,7 @@ class CurlEngine:
         while self._resolved:
             carriage = self._resolved.popleft()
             if (waited := self._named.pop(carriage, None)) is not None:
-                self._set_off(carriage, waited[0])
+                self._set_off(carriage, waited[0], waited=True)
 
     def _collect(self) -> None:
         """Take back what libcurl is done with."""
@@ -163,8 +165,8 @@ class CurlEngine:
             fault = carriage.look_after(self._ended)
             if fault is not None:
                 del self._carried[curl]
-                self._take_back(carriage, curl)
                 self._ended.append(carriage.give_up(fault))
+                self._take_back(carriage, curl)
             elif (descriptor := carriage.still_socket()) is not None:
                 self._loop.look_at(descriptor)
         for carriage, (lookup, tell) in list(self._named.items()):
