@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from .sources import Source
 
 FACE = (
-    "sources", "quiet", "verbose", "progress", "json_lines", "paths", "status", "export", "demo", "list_engines",
-    "version", "help",
+    "sources", "quiet", "verbose", "progress", "json_lines", "paths", "status", "export", "demo", "preset", "knobs",
+    "list_engines", "version", "help",
 )  # fmt: skip
 """Parameters of the command that are not options of a job."""
 
 _DEFAULTS = Settings()
+_PRESETS = ("default", "lan", "wan", "flaky", "many-hosts")  # of the demo, which few need to import
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
@@ -127,6 +128,8 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
 @click.option("-q", "--quiet", is_flag=True, help="Only fatal errors.")
 @click.option("-v", "--verbose", count=True, help="Each failure; -vv each entry.")
 @click.option("--demo", is_flag=True, help="Show it at work without a network: files from a server of its own.")
+@click.option("--preset", type=click.Choice(_PRESETS), help="Which server of --demo; each shows something else.")
+@click.option("--knobs", metavar="NAME=VALUE,...", help="Change that server: files=500,delay=0.2,hosts=5.")
 @click.option("--list-engines", is_flag=True, help="Show the engines, and why one can't be used.")
 @click.version_option(__version__, prog_name="pdl")
 @click.pass_context
@@ -138,6 +141,8 @@ def command(context: click.Context, /, sources: tuple[str, ...], **options: Any)
     """
     if options["list_engines"]:
         return _list_engines()
+    if not options["demo"] and (options["preset"] is not None or options["knobs"] is not None):
+        raise click.UsageError("--preset and --knobs are of the server of --demo, which is not asked for")
     looks = options["status"] or options["export"] is not None
     from_ledger = options["retry_failed"] is not None or options["dry_run"]
     from_ledger = from_ledger or ((options["update"] or options["verify"]) and not sources)
@@ -258,15 +263,19 @@ def _set_up(
 
 def _demonstrate(settings: Settings, face: dict[str, Any], *, temporary: bool) -> int:
     """Download the demo's list from the demo's server; 0 if that went as planned, 1 if not."""
-    from .demo import open_demo  # noqa: PLC0415 - see _download
+    from .demo import PRESETS, changed, open_demo  # noqa: PLC0415 - see _download
     from .sources import open_source  # noqa: PLC0415 - see _download
 
     def say(text: str) -> None:
         if not face["quiet"]:
             _say(f"pdl: {text}")
 
-    with open_demo(settings, temporary=temporary) as demo:
+    preset = PRESETS[face["preset"] or "default"]
+    knobs = preset.knobs if face["knobs"] is None else changed(preset.knobs, face["knobs"])
+    with open_demo(settings, temporary=temporary, preset=preset, knobs=knobs) as demo:
         say(demo.opening)
+        if face["preset"]:
+            say(f"{preset.name}: {preset.story}")
         code = _download(open_source(demo.server.urls), demo.settings, face, demo.witness)
     if code != 1 and code < 128:  # it was neither broken nor stopped
         unplanned = demo.unplanned()
