@@ -6,7 +6,8 @@ import atexit
 import gc
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
@@ -22,6 +23,7 @@ from .settings import DIGESTS, Layout, Settings
 from .voice import results, say
 
 if TYPE_CHECKING:
+    from .demo import Demo
     from .progress import Reporter
     from .report.compare import Comparer, Plan
     from .reporting import RunObserver, Wishes
@@ -30,13 +32,14 @@ if TYPE_CHECKING:
 
 FACE = (
     "sources", "quiet", "verbose", "progress", "json_lines", "paths", "status", "export", "report", "rounds",
-    "sample", "yes", "demo", "list_engines", "version", "help",
+    "sample", "yes", "demo", "preset", "knobs", "list_engines", "version", "help",
 )  # fmt: skip
 """Parameters of the command that are not options of a job."""
 
 _DEFAULTS = Settings()
 _ALL = "all"
 """The name for every engine that is installed."""
+_PRESETS = ("default", "lan", "wan", "flaky", "many-hosts")  # of the demo, which few need to import
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
 
@@ -144,6 +147,8 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
 @click.option("-q", "--quiet", is_flag=True, help="Only fatal errors.")
 @click.option("-v", "--verbose", count=True, help="Each failure; -vv each entry.")
 @click.option("--demo", is_flag=True, help="Show it at work without a network: files from a server of its own.")
+@click.option("--preset", type=click.Choice(_PRESETS), help="Which server of --demo; each shows something else.")
+@click.option("--knobs", metavar="NAME=VALUE,...", help="Change that server: files=500,delay=0.2,hosts=5.")
 @click.option("--list-engines", is_flag=True, help="Show the engines, and why one can't be used.")
 @click.version_option(__version__, prog_name="pdl")
 @click.pass_context
@@ -155,6 +160,8 @@ def command(context: click.Context, /, sources: tuple[str, ...], **options: Any)
     """
     if options["list_engines"]:
         return _list_engines()
+    if not options["demo"] and (options["preset"] is not None or options["knobs"] is not None):
+        raise click.UsageError("--preset and --knobs are of the server of --demo, which is not asked for")
     given = {name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     looks = options["status"] or options["export"] is not None
     from_ledger = options["retry_failed"] is not None or options["dry_run"]
@@ -196,7 +203,9 @@ def _check_face(face: dict[str, Any], field: tuple[Sequence[str], Sequence[int]]
     if not face["report"]:
         for option, values in (("-e", engine_names), ("-j", jobs)):
             if len(values) > 1 or _ALL in values:
-                raise click.UsageError(f"several engines are compared, and so are several -j: {option} needs --report")
+                raise click.UsageError(
+                    f"several engines are compared, and so are several -j: {option} needs --report"
+                )
         compares = False
     for name in ("rounds", "sample", "yes"):
         if face[name] and not compares:
@@ -275,29 +284,18 @@ def _publish(comparer: Comparer, *, face: dict[str, Any], witnesses: tuple[Repor
 
 
 def _compare_on_demo(plan: Plan, wishes: Wishes, face: dict[str, Any], *, temporary: bool) -> int:
-    """Compare on the demo's server."""
-    from .demo import open_demo  # noqa: PLC0415 - see _download
+    """Compare on the demo's server; without the entries that are to show pauses and failures, unless asked for."""
     from .reporting import compare  # noqa: PLC0415 - see _download
     from .sources import open_source  # noqa: PLC0415 - see _download
 
-    def tell(text: str) -> None:
-        if not face["quiet"]:
-            say(f"pdl: {text}")
-
     raise_limit()
-    with open_demo(plan.settings, temporary=temporary) as demo:
-        tell(demo.opening)
+    if face["preset"] is None and face["knobs"] is None:
+        face = {**face, "knobs": "special=no"}
+    with _opened_demo(plan.settings, face, temporary=temporary) as demo:
         publish = partial(_publish, face=face, witnesses=(demo.witness,))
-        code = compare(
-            open_source(demo.server.urls), replace(plan, settings=demo.settings), wishes, publish, asks=False
-        )
-    if code != 1 and code < 128:
-        unplanned = demo.unplanned()
-        code = 1 if unplanned else 0
-        if unplanned:
-            say(f"pdl: not as planned: {unplanned}")
-    tell(demo.place)
-    return code
+        plan = replace(plan, settings=demo.settings)
+        code = compare(open_source(demo.server.urls), plan, wishes, publish, asks=False)
+        return _judge_demo(demo, code, face)
 
 
 def _list_engines() -> int:
@@ -409,29 +407,46 @@ def _set_up(
         gc.enable()
 
 
+@contextmanager
+def _opened_demo(settings: Settings, face: dict[str, Any], *, temporary: bool) -> Iterator[Demo]:
+    """The demo's server, and what is said of it before and after."""
+    from .demo import PRESETS, changed, open_demo  # noqa: PLC0415 - see _download
+
+    preset = PRESETS[face["preset"] or "default"]
+    knobs = preset.knobs if face["knobs"] is None else changed(preset.knobs, face["knobs"])
+    with open_demo(settings, temporary=temporary, preset=preset, knobs=knobs) as demo:
+        _say_unless_quiet(face, demo.opening)
+        if face["preset"]:
+            _say_unless_quiet(face, f"{preset.name}: {preset.story}")
+        yield demo
+        _say_unless_quiet(face, demo.place)
+
+
+def _say_unless_quiet(face: dict[str, Any], text: str) -> None:
+    if not face["quiet"]:
+        say(f"pdl: {text}")
+
+
 def _demonstrate(
     settings: Settings, face: dict[str, Any], *, temporary: bool, observer: RunObserver | None = None
 ) -> int:
     """Download the demo's list from the demo's server; 0 if that went as planned, 1 if not."""
-    from .demo import open_demo  # noqa: PLC0415 - see _download
     from .sources import open_source  # noqa: PLC0415 - see _download
 
-    def say(text: str) -> None:
-        if not face["quiet"]:
-            say(f"pdl: {text}")
-
-    with open_demo(settings, temporary=temporary) as demo:
-        say(demo.opening)
+    with _opened_demo(settings, face, temporary=temporary) as demo:
         code = _download(open_source(demo.server.urls), demo.settings, face, demo.witness, observer=observer)
-    if code != 1 and code < 128:  # it was neither broken nor stopped
-        unplanned = demo.unplanned()
-        code = 1 if unplanned else 0
-        if unplanned:
-            say(f"pdl: not as planned: {unplanned}")
-        else:
-            say("\n".join(demo.account()))
-    say(demo.place)
-    return code
+        return _judge_demo(demo, code, face)
+
+
+def _judge_demo(demo: Demo, code: int, face: dict[str, Any]) -> int:
+    """Say whether all came out as planned; answers the exit code."""
+    if code == 1 or code >= 128:  # it was broken or stopped
+        return code
+    if unplanned := demo.unplanned():
+        say(f"pdl: not as planned: {unplanned}")
+        return 1
+    _say_unless_quiet(face, "\n".join(demo.account()))
+    return 0
 
 
 def _carry_out(run: Run) -> int:

@@ -1,59 +1,101 @@
 """`python -m pdl.demo`: serves the demo's files until it is interrupted.
 
-It prints the URL that they are below. With the argument `-`, as the demo itself starts it, it reads one line from
-standard input, `Knobs` as a JSON object, and serves until that input ends: so it never outlives who started it.
+It prints the URLs of the hosts that have them. With the argument `-`, as the demo itself starts it, it reads lines
+from standard input: first a JSON object with the `knobs`, the `first` of its hosts and the `step` from one to the
+next, then the names of questions. It answers each line with one of JSON, and serves until that input ends: so it
+never outlives who started it.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from .plan import Knobs, plan
-from .server import Server
-from .site import Site
+from pdl.errors import SettingsError
+
+from .hosts import Hosts
+from .knobs import Knobs, changed
+from .presets import PRESETS
 
 
-async def _serve(knobs: Knobs, watch: Callable[[Callable[[], object]], None] | None) -> None:
-    """Serve until the watcher calls what it is given; for ever without one."""
-    loop, ended = asyncio.get_running_loop(), asyncio.Event()
-    server = Server(Site(plan(knobs)))
-    await server.start()
-    print(server.base, flush=True)  # noqa: T201 - it is what whoever starts this waits for
+async def _serve_people(hosts: Hosts) -> None:
+    """Serve for ever."""
     try:
-        if watch is not None:
-            watch(lambda: loop.call_soon_threadsafe(ended.set))
+        await hosts.start()
+        for base in hosts.bases:
+            print(base, flush=True)  # noqa: T201 - it is what whoever starts this waits for
+        await asyncio.Event().wait()
+    finally:
+        await hosts.close()
+
+
+async def _serve_program(hosts: Hosts, lines: Iterator[str]) -> None:
+    """Serve until there are no more lines."""
+    ended = asyncio.Event()
+    answers = {"counts": hosts.counts, "start over": hosts.start_over}
+    try:
+        await hosts.start()
+        _tell(hosts.bases)
+        _watch(lines, lambda line: _tell(answers[line]()), ended.set)
         await ended.wait()
     finally:
-        server.close()
-        await asyncio.sleep(0)  # for the connections to learn that they are closed
+        await hosts.close()
 
 
-def _watch_input(call: Callable[[], object]) -> None:
-    """Call when standard input has ended; past its buffer, whose lock would break the interpreter's exit."""
+def _tell(answer: object) -> None:
+    print(json.dumps(answer), flush=True)  # noqa: T201 - see _serve_people
+
+
+def _watch(lines: Iterator[str], on_line: Callable[[str], object], on_end: Callable[[], object]) -> None:
+    """Have the loop learn of each line and of the end, from a thread that waits for them."""
+    loop = asyncio.get_running_loop()
 
     def watch() -> None:
-        while os.read(0, 1024):
-            pass
-        call()
+        for line in lines:
+            loop.call_soon_threadsafe(on_line, line)
+        loop.call_soon_threadsafe(on_end)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _lines() -> Iterator[str]:
+    """Lines of standard input; past its buffer, whose lock would break the interpreter's exit."""
+    received = b""
+    while more := os.read(0, 65536):
+        *lines, received = (received + more).split(b"\n")
+        yield from (line.decode().rstrip("\r") for line in lines)
+
+
+def _knobs() -> Knobs:
+    """As the arguments have them."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pdl.demo", description="Serve the files of pdl --demo until interrupted."
+    )
+    parser.add_argument("--preset", choices=list(PRESETS), default="default", help="which server to be")
+    parser.add_argument("--knobs", metavar="NAME=VALUE,...", help="change single knobs of it")
+    given = parser.parse_args()
+    knobs = PRESETS[given.preset].knobs
+    try:
+        return changed(knobs, given.knobs) if given.knobs is not None else knobs
+    except SettingsError as error:
+        parser.error(str(error))
 
 
 def main() -> None:
     """Serve."""
     try:
         if sys.argv[1:] == ["-"]:
-            asyncio.run(_serve(Knobs(**json.loads(sys.stdin.readline())), _watch_input))
-        elif len(sys.argv) == 1:
-            asyncio.run(_serve(Knobs(), None))
+            lines = _lines()
+            wanted = json.loads(next(lines, "") or sys.exit(1))
+            hosts = Hosts(Knobs(**wanted["knobs"]), wanted["first"], wanted["step"])
+            asyncio.run(_serve_program(hosts, lines))
         else:
-            print("usage: python -m pdl.demo", file=sys.stderr)  # noqa: T201 - see _serve
-            sys.exit(2)
+            asyncio.run(_serve_people(Hosts(_knobs())))
     except KeyboardInterrupt:
         sys.exit(130)
 

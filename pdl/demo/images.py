@@ -11,29 +11,44 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _BYTES_A_PIXEL = 3
 _SWAY = 64
 """Pixels by which the bands of a picture sway to the side, at the most."""
+_AROUND = 12
+"""Bytes of a chunk beside its data."""
+_FRAME = len(_SIGNATURE) + 4 * _AROUND + 13 + 20
+"""Bytes of a file beside its pixels, at the most: four chunks, the header's data, and what frames data in zlib."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture that can be made at any time: bands of colour, in a pattern of its own for each seed."""
+    """A picture that can be made at any time: bands of colour, in a pattern of its own for each seed.
+
+    Args:
+        width: in pixels.
+        height: in pixels.
+        seed: of the pattern.
+        size: bytes that the file is filled up to, with a chunk that readers skip, if it has at least 12 fewer.
+    """
 
     width: int
     height: int
     seed: int
+    size: int = 0
 
 
 def picture_of(size: int, seed: int) -> Picture:
-    """The picture in the format 4:3 whose file has about so many bytes."""
-    pixels = max(1, size / _BYTES_A_PIXEL)
-    width = max(1, round(math.sqrt(pixels * 4 / 3)))
-    return Picture(width, max(1, round(pixels / width)), seed)
+    """The picture in the format 4:3 whose file has so many bytes; at least the hundred that one pixel needs."""
+    room = max(1, size - _FRAME - size // 1000)  # zlib, whichever it is, adds less to what it stores
+    width = max(1, round(math.sqrt(room / _BYTES_A_PIXEL * 4 / 3)))
+    return Picture(width, max(1, room // (1 + width * _BYTES_A_PIXEL)), seed, size)
 
 
 def png(picture: Picture) -> bytes:
     """The file; its pixels are stored, not compressed, so that thousands of files cost next to nothing."""
     header = struct.pack(">IIBBBBB", picture.width, picture.height, 8, 2, 0, 0, 0)  # 8 bits, RGB
     pixels = zlib.compress(_scanlines(picture), 0)
-    return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
+    file = _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", pixels)
+    end = _chunk(b"IEND", b"")
+    missing = picture.size - len(file) - len(end) - _AROUND
+    return file + (_chunk(b"fiLl", bytes(missing)) if missing >= 0 else b"") + end
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

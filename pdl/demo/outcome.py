@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from pdl.model import Notice, Progress, Result
 
@@ -25,18 +25,18 @@ class Witness:
         """Nothing is held back."""
 
 
-def differences(table: Iterable[Served], base: str, witness: Witness, dest: str) -> Iterator[str]:
+def differences(table: Iterable[Served], bases: Sequence[str], witness: Witness, dest: str) -> Iterator[str]:
     """What is not as planned, a few words for each entry; the files are compared byte by byte.
 
     Args:
         table: the plan.
-        base: of the server.
+        bases: of the server's hosts.
         witness: of the run.
         dest: where the files are.
     """
     for served in table:
         if served.listed:
-            fault = _fault(served, witness.results.get(base + served.path[1:]), dest)
+            fault = _fault(served, witness.results.get(served.url(bases)), dest)
             if fault:
                 yield f"{served.name} {fault}"
 

@@ -52,8 +52,12 @@ class Request:
         return None if match[2] and end <= first else (first, min(end, size))
 
 
-def parse(head: bytes) -> Request:
+def parse(head: bytes, *, keep_alive: bool = True) -> Request:
     """The request whose head this is, without the blank line at its end.
+
+    Args:
+        head: as received.
+        keep_alive: the server would take another one.
 
     Raises:
         RefusedError: it is none, has a body, or another method than GET or HEAD.
@@ -72,7 +76,7 @@ def parse(head: bytes) -> Request:
         raise RefusedError(413)
     connection = fields.get("connection", "").lower()
     keeps_open = connection == "keep-alive" if version == "HTTP/1.0" else "close" not in connection
-    return Request(method, target.partition("?")[0], fields, keeps_open)
+    return Request(method, target.partition("?")[0], fields, keeps_open and keep_alive)
 
 
 def _field(line: str) -> tuple[str, str]:

@@ -9,12 +9,22 @@ at the same time). A request takes 22 us of CPU, so that one core answers no mor
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
+import sys
+from contextlib import suppress
+from time import monotonic
 
 from .site import Response, Site
 
-HOST = "127.0.0.1"
 _BACKLOG = 512  # with asyncio's 100, a burst of connections waits for the client to knock again
 _LONGEST_HEAD = 65536
+_RESETS_AFTER = 0.02
+"""Seconds that a client gets to read what was sent: a reset takes away what it has not read."""
+_PIECES_A_SECOND = 50
+_SMALLEST_PIECE = 256
+_NO_LINGERING = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
+"""For SO_LINGER: closing sends a RST."""
 
 
 class Connection(asyncio.Protocol):
@@ -23,19 +33,26 @@ class Connection(asyncio.Protocol):
     Args:
         site: answers.
         open_ones: holds the connection as long as it is open.
+        bandwidth: bytes of bodies a second; 0 for no limit.
     """
 
-    def __init__(self, site: Site, open_ones: set[Connection]) -> None:
+    def __init__(self, site: Site, open_ones: set[Connection], bandwidth: int) -> None:
         self._site = site
         self._open_ones = open_ones
+        self._bandwidth = bandwidth
         self._received = b""
-        self._later: asyncio.TimerHandle | None = None  # a response that has to wait
+        self._later: asyncio.TimerHandle | None = None  # what has to wait: a response, a piece of one, a reset
         self._full = False  # the client reads slower than we send
+        self._under_way: Response | None = None  # of which the rest is sent in pieces
+        self._rest = memoryview(b"")
+        self._free_at = 0.0  # the loop's time when all that was sent has passed the line
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport  # asyncio has set TCP_NODELAY
+        self._loop = asyncio.get_running_loop()
         self._open_ones.add(self)
+        self._site.tally.connections += 1
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -44,28 +61,74 @@ class Connection(asyncio.Protocol):
     def _go_on(self) -> None:
         """Answer what has been asked, as far as that can be done now."""
         while self._later is None and not self._full and not self._transport.is_closing():
+            if self._under_way is not None:
+                self._send_piece(self._under_way)
+                continue
             head, blank_line, rest = self._received.lstrip(b"\r\n").partition(b"\r\n\r\n")
             if not blank_line:
                 if len(head) > _LONGEST_HEAD:
-                    self._send(self._site.refusal(431))
+                    self._send(self._site.refusal(431), monotonic())
                 return
             self._received = rest
-            response = self._site.respond(head)
+            asked, response = monotonic(), self._site.respond(head)
             if response.delay:
-                loop = asyncio.get_running_loop()
-                self._later = loop.call_later(response.delay, self._send_at_last, response)
+                self._later = self._loop.call_later(response.delay, self._send_at_last, response, asked)
             else:
-                self._send(response)
+                self._send(response, asked)
 
-    def _send_at_last(self, response: Response) -> None:
+    def _send_at_last(self, response: Response, asked: float) -> None:
         self._later = None
-        self._send(response)
+        self._send(response, asked)
         self._go_on()
 
-    def _send(self, response: Response) -> None:
-        self._transport.writelines([response.head, response.body])
-        if response.closes:
+    def _send(self, response: Response, asked: float) -> None:
+        if response.head:
+            self._site.tally.on_head(response.status, monotonic() - asked)
+        if self._bandwidth and response.body:
+            self._transport.write(response.head)
+            self._begin_pieces(response)
+        else:
+            self._site.tally.body_bytes += len(response.body)
+            self._transport.writelines([response.head, response.body])
+            self._end(response)
+
+    def _begin_pieces(self, response: Response) -> None:
+        self._under_way, self._rest = response, memoryview(response.body)
+        now = self._loop.time()
+        self._free_at = max(self._free_at, now)
+        if self._free_at > now:
+            self._later = self._loop.call_at(self._free_at, self._wake)
+
+    def _send_piece(self, response: Response) -> None:
+        """Send what passes in a moment; a moment that comes late makes none of the later ones late."""
+        piece = self._rest[: max(_SMALLEST_PIECE, self._bandwidth // _PIECES_A_SECOND)]
+        self._rest = self._rest[len(piece) :]
+        self._transport.write(piece)
+        self._site.tally.body_bytes += len(piece)
+        self._free_at += len(piece) / self._bandwidth
+        if self._rest:
+            self._later = self._loop.call_at(self._free_at, self._wake)
+        else:
+            self._under_way = None
+            self._end(response)
+
+    def _wake(self) -> None:
+        self._later = None
+        self._go_on()
+
+    def _end(self, response: Response) -> None:
+        if response.resets:
+            self._later = self._loop.call_later(_RESETS_AFTER, self._reset)
+        elif response.closes:
             self._transport.close()
+
+    def _reset(self) -> None:
+        """End the connection with a RST, and what has not been sent with it."""
+        self._site.tally.resets += 1
+        with suppress(OSError):  # the client has hung up
+            sock = self._transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING)
+        self._transport.abort()
 
     def pause_writing(self) -> None:
         self._full = True
@@ -87,19 +150,35 @@ class Connection(asyncio.Protocol):
 
 
 class Server:
-    """A site on a free port of this machine; `base` is its URL, with a `/` at its end."""
+    """A site at a free port of this machine; `base` is its URL, with a `/` at its end.
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    Args:
+        site: is served.
+        number: of the host, from 0; each has an address of its own where the system has 127.0.0.0/8 whole.
+        bandwidth: bytes of bodies a second over one connection; 0 for no limit.
+    """
+
+    def __init__(self, site: Site, number: int = 0, bandwidth: int = 0) -> None:
+        self.site = site
+        self._number = number
+        self._bandwidth = bandwidth
         self._open_ones: set[Connection] = set()
         self.base = ""
 
     async def start(self) -> None:
         """Listen."""
+        try:
+            await self._listen(f"127.0.0.{1 + self._number}")
+        except OSError:
+            if self._number == 0:
+                raise
+            await self._listen("127.0.0.1")
+
+    async def _listen(self, address: str) -> None:
         self._listening = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self._site, self._open_ones), HOST, 0, backlog=_BACKLOG
+            lambda: Connection(self.site, self._open_ones, self._bandwidth), address, 0, backlog=_BACKLOG
         )
-        self.base = f"http://{HOST}:{self._listening.sockets[0].getsockname()[1]}/"
+        self.base = f"http://{address}:{self._listening.sockets[0].getsockname()[1]}/"
 
     def close(self) -> None:
         """Stop listening, and hang up on everybody."""

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from pdl.settings import Settings
 
+from .knobs import Knobs
 from .outcome import Witness, differences
+from .plan import Served
+from .presets import PRESETS, Preset
 from .process import DemoServer
+
+_DEFAULT = PRESETS["default"]
 
 
 @contextmanager
-def open_demo(settings: Settings, *, temporary: bool) -> Iterator[Demo]:
+def open_demo(
+    settings: Settings, *, temporary: bool, preset: Preset = _DEFAULT, knobs: Knobs | None = None
+) -> Iterator[Demo]:
     """A demonstration whose server is there as long as this is entered.
 
     Args:
         settings: as the user gave them.
         temporary: use a new folder as the destination; it stays, to be looked at, unless it is empty.
+        preset: which server.
+        knobs: of the server, where they are others than the preset's.
 
     Raises:
         PdlError: the server did not start.
@@ -29,8 +39,8 @@ def open_demo(settings: Settings, *, temporary: bool) -> Iterator[Demo]:
     # a proxy of the environment would look for our server on its own machine
     proxy = "" if settings.proxy is None else settings.proxy
     try:
-        with DemoServer() as server:
-            yield Demo(replace(settings, dest=dest, proxy=proxy), server)
+        with DemoServer(preset.knobs if knobs is None else knobs) as server:
+            yield Demo(replace(settings, dest=dest, proxy=proxy), server, preset)
     finally:
         if temporary:
             with suppress(OSError):  # it is not empty
@@ -44,17 +54,21 @@ class Demo:
     Args:
         settings: for its run.
         server: what it downloads from.
+        preset: that the server was made by.
         witness: a reporter that the run must have.
     """
 
     settings: Settings
     server: DemoServer
+    preset: Preset = _DEFAULT
     witness: Witness = field(default_factory=Witness)
 
     @property
     def opening(self) -> str:
         """What there is to be downloaded."""
-        return f"{len(self.server.urls)} files at {self.server.base}, a server on this machine"
+        hosts = len(self.server.bases)
+        others = f" and {hosts - 1} more" if hosts > 1 else ""
+        return f"{len(self.server.urls)} files at {self.server.base}{others}, a server on this machine"
 
     @property
     def place(self) -> str:
@@ -64,7 +78,7 @@ class Demo:
     def unplanned(self) -> str:
         """What did not go as planned, in a line; empty if everything did."""
         server = self.server
-        found = list(differences(server.table, server.base, self.witness, self.settings.dest))
+        found = list(differences(server.table, server.bases, self.witness, self.settings.dest))
         others = f", and {len(found) - 1} more" if len(found) > 1 else ""
         return found[0] + others if found else ""
 
@@ -72,7 +86,16 @@ class Demo:
         """What went as planned, in lines."""
         listed = [each for each in self.server.table if each.listed]
         done = sum(each.ends == 200 for each in listed)
-        yield f"as planned: {done} files, byte for byte as served, and {len(listed) - done} failure"
+        failures = f", and {len(listed) - done} failure" if done < len(listed) else ""
+        yield f"as planned: {done} files, byte for byte as served{failures}"
         special = [each for each in listed if each.note]
-        width = max(len(each.name) for each in special)
+        width = max((len(each.name) for each in special), default=0)
         yield from (f"  {each.name:{width}}  {each.note}" for each in special)
+        yield from _faults(listed)
+
+
+def _faults(listed: Iterable[Served]) -> Iterator[str]:
+    """How many files, beside the special ones, had which fault at their first try."""
+    first = [each.replies[0] for each in listed if not each.note]
+    counts = Counter("a connection that was reset" if reply.reset else f"a {reply.status}" for reply in first)
+    yield from (f"  {count} of them after {fault}" for fault, count in sorted(counts.items()) if fault != "a 200")

@@ -264,7 +264,7 @@ def witness(tmp_path: Path) -> Witness:
 
 
 def found(witness: Witness, dest: Path) -> list[str]:
-    return list(differences(TABLE, BASE, witness, str(dest)))
+    return list(differences(TABLE, [BASE], witness, str(dest)))
 
 
 def test_what_went_as_planned_does_not_differ(witness, tmp_path):

@@ -57,10 +57,20 @@ def test_pictures_of_one_size_differ_by_their_seed():
     assert len({png(Picture(20, 15, seed)) for seed in range(300)}) == 300
 
 
-@pytest.mark.parametrize("size", [1_000, 3_000, 10_000, 100_000, 1_000_000, 10_000_000])
-def test_a_picture_has_about_the_size_that_is_asked_for(size):
-    assert len(png(picture_of(size, 1))) == pytest.approx(size, rel=0.15)
+@pytest.mark.parametrize("size", [100, 3_000, 10_000, 100_000, 1_000_000, 10_000_000])
+def test_a_picture_has_the_size_that_is_asked_for_and_little_of_it_is_filling(size):
+    *_, (_, data), (kind, filling), _ = chunks(png(picture_of(size, 1)))
+    assert len(png(picture_of(size, 1))) == size
+    assert kind == b"fiLl"
+    assert len(filling) <= 100 + size // 100
+    assert len(data) >= size * 0.9 - 100
+
+
+@given(st.integers(100, 50_000), st.integers(0, 10_000))
+def test_a_picture_of_any_size_has_it(size, seed):
+    assert len(png(picture_of(size, seed))) == size
 
 
 def test_the_smallest_picture_has_a_pixel():
     assert picture_of(0, 1) == Picture(1, 1, 1)
+    assert len(png(Picture(1, 1, 1))) <= 100 - 12
