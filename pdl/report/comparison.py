@@ -8,6 +8,7 @@ from typing import Literal
 from .about import About
 from .histogram import Quantiles
 from .rounds import Figure, Ratio
+from .told import Told
 
 Bound = Literal["cpu", "machine", "server", "jobs", "per-host", "disk", "nothing", "unknown"]
 """What a run was limited by: its own CPU; the machine's, which others used; server or network; the number of
@@ -161,7 +162,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Told):
     """The engines compared on one list.
 
     Args:

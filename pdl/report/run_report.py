@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from .about import About
 from .histogram import Quantiles
+from .told import Told
 
 
 class Moment(NamedTuple):
@@ -117,7 +118,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class RunReport:
+class RunReport(Told):
     """One run, looked at afterwards; or a destination, as far as its ledger knows what became of it.
 
     Args:

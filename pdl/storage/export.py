@@ -5,15 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import os
-import secrets
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
 from typing import IO, Any
 
 from pdl.errors import DestinationError
 from pdl.model import Digest
 
 from .reading import LedgerEntry
+from .replacing import replacing
 
 ENDINGS = ".csv, .jsonl, .ndjson, SHA256SUMS, .sha256sums or .sha256"
 """Of the names of files that can be written."""
@@ -41,29 +40,11 @@ def export(entries: Iterable[LedgerEntry], path: str, form: Form) -> int:
     try:
         if os.path.exists(path) and not os.path.isfile(path):  # root could replace even /dev/null
             raise DestinationError(f"the export {path!r} cannot be written: it is not a regular file")
-        with _replacing(path) as file:
+        with replacing(path) as file:
             return form(entries, file)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise DestinationError(f"the export {path!r} cannot be written: {reason}") from None
-
-
-@contextmanager
-def _replacing(path: str) -> Iterator[IO[str]]:
-    """A new file with the access rights that files have by default, at its path when all is written."""
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(4)}")
-    with open(temporary, "x", encoding="utf-8", newline="") as file:
-        try:
-            yield file
-            file.close()
-            os.replace(temporary, path)
-        except BaseException:
-            with suppress(OSError):
-                file.close()
-            with suppress(OSError):
-                os.unlink(temporary)
-            raise
 
 
 def _write_csv(entries: Iterable[LedgerEntry], file: IO[str]) -> int:

@@ -126,7 +126,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
         open(path, "x").close()
         return open("/dev/full", "w", **{key: value for key, value in more.items() if key != "mode"})
 
-    monkeypatch.setattr("pdl.storage.export.open", on_a_full_disk, raising=False)
+    monkeypatch.setattr("pdl.storage.replacing.open", on_a_full_disk, raising=False)
     with pytest.raises(DestinationError, match="cannot be written: No space left on device"):
         export([entry(1)], str(tmp_path / "a.csv"), form_of("a.csv"))
     assert list(tmp_path.iterdir()) == []
