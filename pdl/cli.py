@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from .run import Run
     from .sources import Source
 
+Field = tuple[Sequence[str], Sequence[int]]
+"""The engines that are named, and the numbers of jobs."""
+
 FACE = (
     "sources", "quiet", "verbose", "progress", "json_lines", "paths", "status", "export", "report", "rounds",
     "sample", "yes", "demo", "preset", "knobs", "list_engines", "version", "help",
@@ -80,10 +83,12 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @_option("-d", "-P", "--dest", metavar="DIR", help="Folder that receives the files.", show_default="current folder")
-@_option("-e", "--engine", multiple=True, metavar="NAME", default=(_DEFAULTS.engine,), show_default=_DEFAULTS.engine,
-         help="Engine that carries the bytes; see --list-engines. With --report several, or all.")  # fmt: skip
+@_option("-e", "--engine", multiple=True, metavar="NAME", default=(_DEFAULTS.engine,),
+         help="Engine that carries the bytes; see --list-engines. With --report several, or all.",
+         show_default=_DEFAULTS.engine)  # fmt: skip
 @_option("-j", "--jobs", multiple=True, type=int, metavar="N", default=(_DEFAULTS.jobs,),
-         show_default=str(_DEFAULTS.jobs), help="Downloads at once, over all hosts. With --report several.")  # fmt: skip
+         help="Downloads at once, over all hosts. With --report several.",
+         show_default=str(_DEFAULTS.jobs))  # fmt: skip
 @_option("--per-host", type=int, metavar="N", help="Downloads at once from one host.  [default: no limit below -j]")
 @_option("--retries", type=int, metavar="N", help="Tries after the first one.")
 @_option("--retry-delay", type=float, metavar="S", help="Longest first pause before a retry; doubles each time.")
@@ -138,8 +143,8 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
 @click.option("--export", metavar="FILE",
               help="Write the account as .csv, .jsonl, or SHA256SUMS for sha256sum -c; no SOURCE.")  # fmt: skip
 @click.option("--report", multiple=True, is_flag=False, flag_value="", metavar="[FILE]",
-              help="Compare engines, or report on the run of the one of -e, or on the ledger of -d without a SOURCE; "
-              "also as FILE.html, .json or .md.")  # fmt: skip
+              help="Compare engines, or report on the run of the one of -e, or without a SOURCE on the ledger; "
+              "also into FILE.html, .json or .md.")  # fmt: skip
 @click.option("--rounds", type=click.IntRange(1), metavar="N", help="Rounds of a comparison.  [default: 5]")
 @click.option("--sample", type=click.IntRange(1), metavar="N",
               help="Compare on N entries, from all hosts in proportion; then no file is kept.")  # fmt: skip
@@ -172,11 +177,10 @@ def command(context: click.Context, /, sources: tuple[str, ...], **options: Any)
         click.echo(context.get_help())
         return 0
     face = {name: options.pop(name) for name in FACE if name in options}
-    field = options.pop("engine") if "engine" in given else (), options.pop("jobs")
+    named, jobs = options.pop("engine"), options.pop("jobs")
+    field: Field = named if "engine" in given else (), jobs
     _check_face(face, field)
-    if len(field[0]) == 1:
-        options["engine"] = field[0][0]
-    settings = Settings(**{"jobs": field[1][0], "engine": _DEFAULTS.engine} | options)
+    settings = Settings(engine=named[0] if named[0] != _ALL else _DEFAULTS.engine, jobs=jobs[0], **options)
     if looks:
         return _look(sources, settings, face)
     if sources and (settings.retry_failed is not None or settings.dry_run):
@@ -192,7 +196,7 @@ def command(context: click.Context, /, sources: tuple[str, ...], **options: Any)
     return _download(_open(sources) if sources else None, settings, face)
 
 
-def _check_face(face: dict[str, Any], field: tuple[Sequence[str], Sequence[int]]) -> None:
+def _check_face(face: dict[str, Any], field: Field) -> None:
     """Refuse what makes no sense together."""
     if face["json_lines"] and face["paths"]:
         raise click.UsageError("--json and --paths exclude each other")
@@ -280,7 +284,7 @@ def _publish(comparer: Comparer, *, face: dict[str, Any], witnesses: tuple[Repor
 
     quiet = {**face, "json_lines": False, "paths": False}
     run = comparer.publication(Tee([_reporter(comparer.settings, quiet), *witnesses]))
-    return _conduct(run, face)
+    return _conduct(run, {**face, "quiet": True})
 
 
 def _compare_on_demo(plan: Plan, wishes: Wishes, face: dict[str, Any], *, temporary: bool) -> int:

@@ -42,14 +42,14 @@ class Wishes(NamedTuple):
     """What the user wants of a report.
 
     Args:
-        files: that it is written to.
+        files: that it is written to, by their paths.
         printed: it is printed as a table.
         as_json: it is printed as JSON instead.
         quiet: nothing is said of how it goes.
         yes: nobody is asked.
     """
 
-    files: Sequence[ReportFile]
+    files: Mapping[str, ReportFile]
     printed: bool
     as_json: bool
     quiet: bool
@@ -63,7 +63,7 @@ def wishes(face: Mapping[str, Any], lists: Iterable[str]) -> Wishes:
         SettingsError: one of the files cannot take a report.
     """
     avoid = list(lists)
-    files = [ReportFile(path, avoid) for path in face["report"] if path]
+    files = {path: ReportFile(path, avoid) for path in face["report"] if path}
     as_json = bool(face["json_lines"])
     return Wishes(files, printed=not as_json, as_json=as_json, quiet=face["quiet"], yes=face["yes"])
 
@@ -176,8 +176,8 @@ def _foreseen(estimated: Estimate, plan: Plan) -> str:
     size = "bytes unknown, as no file came" if estimated.size is None else amount(estimated.size)
     rounds = "1 round" if plan.rounds == 1 else f"{plan.rounds} rounds"
     return (
-        f"{estimated.entries:,} entries on {hosts}, compared with {len(plan.field.contestants)} settings in {rounds} "
-        f"and one to warm up: {estimated.requests:,} requests, {size}, about {duration(estimated.seconds)} "
+        f"{estimated.entries:,} entries on {hosts}, with {len(plan.field.contestants)} settings, in {rounds} and one "
+        f"to warm up: {estimated.requests:,} requests, {size}, about {duration(estimated.seconds)}, "
         f"by a look at {estimated.looked_at}"
     )
 
@@ -205,10 +205,10 @@ def _exit_code(comparison: Comparison) -> int:
 
 def _hand_out(report: Comparison | RunReport, wishes: Wishes) -> None:
     """Write and print a report."""
-    for file in wishes.files:
+    for path, file in wishes.files.items():
         file.write(report)
         if not wishes.quiet:
-            say(f"pdl: the report is in {file.path}")
+            say(f"pdl: the report is in {path}")
     if wishes.as_json:
         results().write(report.to_json())
     elif wishes.printed:

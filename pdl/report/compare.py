@@ -355,7 +355,7 @@ class _Copy:
 
 
 def _about(plan: Plan) -> About:
-    described = about(plan.settings)
+    described = about(replace(plan.settings, proxy=plan.settings.proxy or None))
     settings = {name: value for name, value in described.settings.items() if name not in ("engine", "jobs")}
     return replace(described, settings=settings | {"rounds": str(plan.rounds)})
 
@@ -384,6 +384,7 @@ def _measurement(contestant: Contestant, number: int, seen: Seen, differing: int
         first_byte=told.first_byte,
         file=told.file,
         active=told.active,
+        tail=told.tail,
         waited=told.waited,
         machine=seen.machine,
         blocked=seen.blocked,

@@ -10,9 +10,10 @@ from .histogram import Quantiles
 from .rounds import Figure, Ratio
 from .told import Told
 
-Bound = Literal["cpu", "machine", "server", "jobs", "per-host", "disk", "nothing", "unknown"]
+Bound = Literal["cpu", "machine", "server", "jobs", "per-host", "disk", "tail", "nothing", "unknown"]
 """What a run was limited by: its own CPU; the machine's, which others used; server or network; the number of
-downloads at once, each of them waiting; `--per-host`; the disk; `nothing` where nothing came."""
+downloads at once, each of them waiting; `--per-host`; the disk; the `tail`, where the last downloads took long and
+nothing was left to do beside them; `nothing` where nothing came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class Measurement:
         processes: the most that there were at a time.
         first_byte: from the attempt's beginning to the first byte of the response; None if the engine can't tell.
         file: from a file's first attempt to its end.
-        active: downloads under way, on average.
+        active: downloads under way, on average; what waits for another try counts.
+        tail: share of the run, from 0 to 1, after the last moment when nearly as many as ever were under way.
         waited: share of the downloads' time, from 0 to 1, in which no byte of a body came: names, connections,
             waiting for the response; None if the engine can't tell.
         machine: share of all CPUs, from 0 to 1, that was in use by all programs together.
@@ -70,6 +72,7 @@ class Measurement:
     first_byte: Quantiles | None
     file: Quantiles | None
     active: float
+    tail: float
     waited: float | None
     machine: float
     blocked: float | None

@@ -10,6 +10,8 @@ from .run_report import Moment
 
 _MOST = 240
 """Stretches that are told apart."""
+_FULL = 0.8
+"""Share of the most downloads at once that is nearly as many."""
 
 
 class _Point(NamedTuple):
@@ -29,15 +31,12 @@ class Course:
         self._points: list[_Point] = []
         self._every = 0.1  # seconds of a stretch
         self._active = self._looks = 0
-        self._sum = self._count = 0
         self._last: Progress | None = None
 
     def take(self, progress: Progress) -> None:
         """A snapshot, at most ten of which come in a second."""
         self._active += progress.active
         self._looks += 1
-        self._sum += progress.active
-        self._count += 1
         self._last = progress
         last = self._points[-1].at if self._points else 0.0
         if progress.seconds - last >= self._every:
@@ -54,10 +53,15 @@ class Course:
         ]
         self._every *= 2
 
-    @property
-    def mean_active(self) -> float:
-        """Downloads under way, on average."""
-        return self._sum / self._count if self._count else 0.0
+    def tail(self) -> float:
+        """The share of the run, from 0 to 1, after the last moment when nearly as many as ever were under way."""
+        moments = self.moments()
+        busiest = max((each.active or 0.0 for each in moments), default=0.0)
+        if not moments or not busiest or self._last is None:
+            return 0.0
+        ends = [each.at for each in moments[1:]] + [self._last.seconds]
+        full = max(end for end, each in zip(ends, moments, strict=True) if (each.active or 0.0) >= _FULL * busiest)
+        return 1 - full / self._last.seconds
 
     def moments(self) -> tuple[Moment, ...]:
         """The stretches of the run, as rates."""

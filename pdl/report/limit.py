@@ -15,6 +15,8 @@ _BLOCKED = 0.3
 """Share of looks at which something waited for the disk."""
 _FULL = 0.8
 """Share of the downloads at once that were under way on average."""
+_TAIL = 0.25
+"""Share of the run with few downloads left."""
 
 
 def limit(measured: Sequence[Measurement], *, cpus: int, per_host: int | None, hosts: int) -> Limit:
@@ -34,7 +36,7 @@ def limit(measured: Sequence[Measurement], *, cpus: int, per_host: int | None, h
     active = statistics.median(each.active for each in measured)
     first = measured[0]
     usable = cpus if first.engine == "processes" else 1
-    busy = f"{cores:.2f} of {cpus} CPUs in use by pdl, {machine:.0%} of all by all programs"
+    busy = f"{cores:.2f} of {cpus} CPUs in use by pdl, {machine:.0%} of them by all programs"
     if cores >= _BUSY * usable:
         one = "" if usable > 1 else "; one process fills no more than about one CPU"
         return Limit("cpu", f"{busy}{one}")
@@ -55,6 +57,9 @@ def limit(measured: Sequence[Measurement], *, cpus: int, per_host: int | None, h
             more = "only another engine has more at once" if first.engine == "sequential" else "more -j may help"
             return Limit("jobs", f"{under_way}{spent}; {busy}; {more}")
         return Limit("server", f"{under_way}{spent}: the bodies came no faster; {busy}")
+    tail = statistics.median(each.tail for each in measured)
+    if tail >= _TAIL:
+        return Limit("tail", f"few downloads were left for the last {tail:.0%} of its time; {under_way}; {busy}")
     retries = statistics.median(each.retries for each in measured)
     if retries:
         return Limit("server", f"{retries:,.0f} tries were made again, after pauses; {under_way}; {busy}")

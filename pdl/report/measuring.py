@@ -55,7 +55,8 @@ class Told(NamedTuple):
         peak: bytes of memory at the most, of this process alone; None where the system does not tell.
         first_byte: None if the engine can't tell.
         file: None where none came.
-        active: downloads under way, on average.
+        active: downloads under way, on average; what waits for another try counts.
+        tail: share of the run, from 0 to 1, after the last moment when nearly as many as ever were under way.
         waited: share of the downloads' time without bytes of a body; None if the engine can't tell.
         mean: seconds of a download, failed ones included.
     """
@@ -78,6 +79,7 @@ class Told(NamedTuple):
     first_byte: Quantiles | None = None
     file: Quantiles | None = None
     active: float = 0.0
+    tail: float = 0.0
     waited: float | None = None
     mean: float = 0.0
 
@@ -133,7 +135,8 @@ def _carry_out(order: Order, output: IO[bytes]) -> Told:
         peak=_peak(),
         first_byte=recorder.first_byte.quantiles(),
         file=recorder.file.quantiles(),
-        active=recorder.course.mean_active,
+        active=recorder.seconds / summary.seconds,
+        tail=recorder.course.tail(),
         waited=recorder.waited,
         mean=recorder.mean,
     )

@@ -153,10 +153,15 @@ class Recorder:
         return self._first_byte.histogram()
 
     @property
+    def seconds(self) -> float:
+        """Of all downloads together, from their first attempts to their ends."""
+        return sum(each.seconds for each in self._hosts.values())
+
+    @property
     def mean(self) -> float:
         """Seconds of a download on average, of those that failed as well."""
         ended = sum(each.done + each.failed for each in self._hosts.values())
-        return sum(each.seconds for each in self._hosts.values()) / ended if ended else 0.0
+        return self.seconds / ended if ended else 0.0
 
     @property
     def waited(self) -> float | None:
