@@ -15,6 +15,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .api import Downloads, download, download_all, iter_downloads
+    from .comparing import compare
     from .errors import (
         DestinationError,
         EngineError,
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
         UnknownEngineError,
     )
     from .model import Digest, Download, Engine, Result
+    from .report.comparison import Comparison
     from .settings import Settings
     from .storage.reading import Ledger, LedgerCounts, LedgerEntry
     from .summary import Summary
 
 __all__ = [
+    "Comparison",
     "DestinationError",
     "Digest",
     "Download",
@@ -53,6 +56,7 @@ __all__ = [
     "Timings",
     "UnknownEngineError",
     "__version__",
+    "compare",
     "download",
     "download_all",
     "iter_downloads",
@@ -60,11 +64,13 @@ __all__ = [
 
 _HOMES = {
     "api": ("Downloads", "download", "download_all", "iter_downloads"),
+    "comparing": ("compare",),
     "errors": (
         "DestinationError", "EngineError", "EngineNotInstalledError", "FailuresError", "Kind", "PdlError",
         "SettingsError", "SourceError", "UnknownEngineError",
     ),
     "model": ("Digest", "Download", "Engine", "Result", "Timings"),
+    "report.comparison": ("Comparison",),
     "settings": ("Settings",),
     "storage.reading": ("Ledger", "LedgerCounts", "LedgerEntry"),
     "summary": ("Summary",),

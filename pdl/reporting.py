@@ -15,18 +15,17 @@ import click
 from .errors import DestinationError
 from .interrupts import Interrupts
 from .progress import amount
-from .progress.steps import Steps
 from .progress.text import duration
 from .report.about import about
 from .report.compare import Comparer, Plan, StoppedError
-from .report.comparison import Comparison, Measurement
+from .report.comparison import Comparison
 from .report.contestants import field as field_of
-from .report.contestants import label
 from .report.file import ReportFile
 from .report.from_ledger import ledger_report
 from .report.look import Estimate
 from .report.recorder import Recorder, run_report
 from .report.run_report import RunReport
+from .report.telling import Telling
 from .run import Run
 from .settings import Settings
 from .sources import Source
@@ -119,13 +118,13 @@ def compare(
     Returns:
         The exit code.
     """
-    comparer = Comparer(source, plan, teller := _Teller(quiet=wishes.quiet))
+    comparer = Comparer(source, plan, telling := Telling(shown=not wishes.quiet))
     fault, code = None, 0
     try:
         with Interrupts(lambda _: comparer.stop()) as interrupts, suppress(StoppedError):
             if asks:
                 _agree(comparer.look(), plan, wishes)
-            fault = _measured(comparer, teller)
+            fault = _measured(comparer, telling)
         if fault is None and comparer.may_publish:
             code = publish(comparer)
         comparison = comparer.comparison()
@@ -140,14 +139,14 @@ def compare(
     return 1 if fault is not None else code or _exit_code(comparison)
 
 
-def _measured(comparer: Comparer, teller: _Teller) -> DestinationError | None:
+def _measured(comparer: Comparer, telling: Telling) -> DestinationError | None:
     """Measure; answers what ended that early, for what was measured before counts."""
     try:
         comparer.measure()
     except DestinationError as error:
         return error
     finally:
-        teller.close()
+        telling.close()
     return None
 
 
@@ -176,8 +175,8 @@ def _foreseen(estimated: Estimate, plan: Plan) -> str:
     size = "bytes unknown, as no file came" if estimated.size is None else amount(estimated.size)
     rounds = "1 round" if plan.rounds == 1 else f"{plan.rounds} rounds"
     return (
-        f"{estimated.entries:,} entries on {hosts}, with {len(plan.field.contestants)} settings, in {rounds} and one "
-        f"to warm up: {estimated.requests:,} requests, {size}, about {duration(estimated.seconds)}, "
+        f"{estimated.entries:,} entries on {hosts}, with {len(plan.field.contestants)} settings, in {rounds} and "
+        f"one to warm up: {estimated.requests:,} requests, {size}, about {duration(estimated.seconds)}, "
         f"by a look at {estimated.looked_at}"
     )
 
@@ -217,40 +216,3 @@ def _hand_out(report: Comparison | RunReport, wishes: Wishes) -> None:
 
 def _is_coloured() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-class _Teller:
-    """Shows on standard error how a comparison goes."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._steps: Steps | None = None
-
-    def begins(self, name: str, step: int, steps: int) -> None:
-        if self._quiet:
-            return
-        if self._steps is None:
-            self._steps = Steps(sys.stderr)
-        self._steps.begin(name, step, steps)
-
-    def goes_on(self, fraction: float) -> None:
-        if self._steps is not None:
-            self._steps.go_on(fraction)
-
-    def ended(self, measurement: Measurement) -> None:
-        if self._steps is None:
-            return
-        name = label((measurement.engine, measurement.jobs))
-        number = f"round {measurement.round}" if measurement.round else "warming up"
-        rate = measurement.done / measurement.seconds
-        failed = f", {measurement.failed:,} failed" if measurement.failed else ""
-        self._steps.end(f"{name}, {number}: {measurement.seconds:.2f} s, {rate:,.1f} files/s{failed}")
-
-    def notes(self, text: str) -> None:
-        if self._steps is not None:
-            self._steps.say(f"pdl: {text}")
-
-    def close(self) -> None:
-        """Take the bar away."""
-        if self._steps is not None:
-            self._steps.close()

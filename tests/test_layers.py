@@ -34,7 +34,8 @@ FLOORS = (
     {"demo", "output", "run"},
     {"report"},
     # the faces
-    {"api", "interrupts"},
+    {"api", "interrupts", "voice"},
+    {"comparing", "reporting"},
     {"cli"},
     {"__init__", "__main__"},
 )
@@ -57,6 +58,9 @@ OUTSIDE = {
     "pdl.http.routes": {"certifi"},
     "pdl.progress.meter": {"tqdm"},
     "pdl.report.about": {"psutil", "pycurl"},
+    "pdl.report.watch": {"psutil"},
+    "pdl.reporting": {"click"},
+    "pdl.voice": {"click"},
     "pdl.storage.hold": {"filelock"},
     "pdl.url": {"idna"},
 }

@@ -23,6 +23,7 @@ HEAVY = {"requests", "urllib3", "gevent", "tqdm", "sqlite3", "idna", "certifi"}
 
 def test_the_public_names_are_these() -> None:
     assert sorted(pdl.__all__) == [
+        "Comparison",
         "DestinationError",
         "Digest",
         "Download",
@@ -43,6 +44,7 @@ def test_the_public_names_are_these() -> None:
         "Summary",
         "UnknownEngineError",
         "__version__",
+        "compare",
         "download",
         "download_all",
         "iter_downloads",
