@@ -35,7 +35,6 @@ class Measurement:
         errors: entries that failed, by kind (`http` with its status).
         user: CPU seconds of the process and its children in their own code, start of Python included.
         system: the same in the system's code.
-        startup: CPU seconds, of these, until the run began.
         rss: bytes; the most that the process and its children had in memory at a time, shared pages counted for
             each.
         threads: the most that there were at a time, in all processes.
@@ -43,12 +42,13 @@ class Measurement:
         first_byte: from the attempt's beginning to the first byte of the response; None if the engine can't tell.
         file: from a file's first attempt to its end.
         active: downloads under way, on average; what waits for another try counts.
-        tail: share of the run, from 0 to 1, after the last moment when nearly as many as ever were under way.
         waited: share of the downloads' time, from 0 to 1, in which no byte of a body came: names, connections,
             waiting for the response; None if the engine can't tell.
         machine: share of all CPUs, from 0 to 1, that was in use by all programs together.
         blocked: share of looks, from 0 to 1, at which the process waited for the disk; None if nobody can tell.
         differing: entries whose file, or end, is another one than in the copy that all are held against.
+        startup: CPU seconds, of those above, until the run began.
+        tail: share of the run, from 0 to 1, after the last moment when nearly as many as ever were under way.
     """
 
     engine: str
@@ -65,18 +65,18 @@ class Measurement:
     errors: dict[str, int]
     user: float
     system: float
-    startup: float
     rss: int
     threads: int
     processes: int
     first_byte: Quantiles | None
     file: Quantiles | None
     active: float
-    tail: float
     waited: float | None
     machine: float
     blocked: float | None
     differing: int = 0
+    startup: float = 0.0
+    tail: float = 0.0
 
     @property
     def cpu(self) -> float:
