@@ -35,8 +35,8 @@ class Measurement:
         errors: entries that failed, by kind (`http` with its status).
         user: CPU seconds of the process and its children in their own code, start of Python included.
         system: the same in the system's code.
-        rss: bytes; the most that the process and its children had in memory at a time, shared pages counted for
-            each.
+        rss: bytes; the most that the process and its children had in memory at a time. What several processes
+            share counts once where the system tells it (Linux), else for each.
         threads: the most that there were at a time, in all processes.
         processes: the most that there were at a time.
         first_byte: from the attempt's beginning to the first byte of the response; None if the engine can't tell.

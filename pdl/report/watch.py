@@ -22,7 +22,7 @@ class Watch:
 
     def __init__(self, pid: int) -> None:
         self.rss = 0
-        """Bytes in memory at the most, all processes together."""
+        """Bytes in memory at the most, all processes together; what they share counts once, where Linux tells it."""
         self.threads = 0
         """At the most, in all processes."""
         self.processes = 0
@@ -67,7 +67,7 @@ class Watch:
         blocked = False
         for each in processes:
             with contextlib.suppress(psutil.Error), each.oneshot():
-                rss += each.memory_info().rss
+                rss += _memory(each, alone=len(processes) == 1)
                 threads += each.num_threads()
                 blocked = blocked or each.status() == psutil.STATUS_DISK_SLEEP
                 count += 1
@@ -75,3 +75,11 @@ class Watch:
         self.processes = max(self.processes, count)
         self._looks += 1
         self._blocked += blocked
+
+
+def _memory(process: psutil.Process, *, alone: bool) -> int:
+    """Bytes of a process in memory; of what it shares with others its part, unless there are no others."""
+    if not alone and psutil.LINUX:
+        with contextlib.suppress(psutil.AccessDenied):
+            return int(process.memory_full_info().pss)
+    return int(process.memory_info().rss)
