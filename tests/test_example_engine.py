@@ -79,6 +79,11 @@ def test_failures_of_an_own_engine_are_called_like_all_others(tmp_path: Path) ->
     assert (result.status, result.kind, result.http_status) == ("failed", pdl.Kind.HTTP, 404)
 
 
+def test_an_engine_that_measures_nothing_may_be_asked_to(tmp_path: Path) -> None:
+    result = pdl.download("http://memory.test/a.txt", tmp_path, engine=MemoryEngine(), timings=True)
+    assert (result.status, result.timings) == ("done", None)
+
+
 def test_a_run_that_is_closed_early_is_completed_by_the_next(tmp_path: Path) -> None:
     with pdl.iter_downloads(FILES, tmp_path, engine=MemoryEngine(), jobs=1) as downloads:
         first = next(downloads)

@@ -82,7 +82,7 @@ class Driver:
         outcome = transfer.outcome
         assert outcome is not None
         if leash.phases is not None and outcome.verdict is not Verdict.STOPPED:
-            outcome = outcome._replace(timings=leash.phases.timings(answered=transfer.status is not None))
+            outcome = outcome.timed(leash.phases.timings(answered=transfer.status is not None))
         yield Finished(attempt.id, outcome)
 
     def _carry(self, transfer: Transfer, leash: Leash) -> Iterator[Event | None]:

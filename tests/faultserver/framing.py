@@ -134,11 +134,13 @@ def junk_after_chunk(ask: Ask) -> Steps:
 
 
 def informed(count: int, *, final: bool = True):
-    """That many 100 and 103 responses, then the good file or nothing."""
+    """That many 100 and 103 responses, `interval=` seconds (0) after each, then the good file or nothing."""
 
     def route(ask: Ask) -> Steps:
         for number in range(count):
             yield _CONTINUE if number % 2 == 0 else _EARLY_HINTS
+            if ask.seconds("interval"):
+                yield Pause(ask.seconds("interval"))
         yield from _the_rest(ask, final=final)
 
     return route

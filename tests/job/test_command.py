@@ -63,6 +63,7 @@ def test_json_gives_an_object_for_each_entry(engine_name, server: FaultServer, t
         result.pop("seconds")
         result.pop("message")
     nothing = {"reason": None, "kind": None, "http_status": None, "size": 0, "attempts": 0, "final_url": None}
+    nothing["timings"] = None
     assert results == [
         {**nothing, "index": 1, "status": "done", "url": server.url("/file/a?size=5"), "path": "a", "size": 5,
          "http_status": 200, "attempts": 1, "where": f"{path}:1"},
@@ -75,6 +76,17 @@ def test_json_gives_an_object_for_each_entry(engine_name, server: FaultServer, t
         {**nothing, "index": 5, "status": "failed", "url": "no URL", "path": None, "kind": "input",
          "where": f"{path}:7"},
     ]  # fmt: skip
+
+
+def test_json_gives_the_phases_of_a_download_if_they_are_measured(engine_name, tmp_path: Path, listed):
+    path = listed("/file/a", "/status/404", "/file/a")
+    run = run_pdl(path, "-d", tmp_path / "out", "-e", engine_name, "--json", "--timings")
+    results = sorted((json.loads(line) for line in run.stdout.splitlines()), key=lambda result: result["index"])
+    done, failed, skipped = (result["timings"] for result in results)
+    assert skipped is None
+    for told in (done, failed):
+        assert list(told) == ["dns", "connect", "tls", "wait", "body"]
+        assert all(isinstance(each, float) for each in told.values())
 
 
 def test_paths_gives_the_path_of_each_finished_file(server: FaultServer, tmp_path: Path, listed):

@@ -327,5 +327,5 @@ class Carriage:
         assert outcome is not None
         if self._stages is not None and outcome.verdict is not Verdict.STOPPED:
             answered = self._head is not None
-            outcome = outcome._replace(timings=self._stages.timings(self.attempt, self.handle, answered=answered))
+            outcome = outcome.timed(self._stages.timings(self.attempt, self.handle, answered=answered))
         return Finished(self.attempt.id, outcome)
