@@ -74,7 +74,9 @@ class Knobs:
 
     def size(self, number: int) -> int:
         """Bytes of the file with this number, which counts from 1."""
-        return round(self.smallest * (self.largest / self.smallest) ** ((number * _GOLDEN % 1) ** _SKEW))
+        place: float = (number * _GOLDEN % 1) ** _SKEW
+        factor: float = (self.largest / self.smallest) ** place
+        return round(self.smallest * factor)
 
 
 _RANGES: dict[str, tuple[float, float]] = {

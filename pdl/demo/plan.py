@@ -1,9 +1,9 @@
 """What the demo serves, and what must come of it: one table.
 
-A fault that a knob asks for is the path's, not chance: the first request for it fails and the next one succeeds, then
-from the first again. So every client meets the same faults, in whatever order and however many at once it asks, and
-a download that is tried again always comes. A client that doesn't try again leaves the next one the good reply; who
-compares clients begins all replies anew between them (`DemoServer.start_over`).
+A fault that a knob asks for is the path's, not chance: the first request for it fails and the next one succeeds,
+then from the first again. So every client meets the same faults, in whatever order and however many at once it
+asks, and a download that is tried again always comes. A client that doesn't try again leaves the next one the good
+reply; who compares clients begins all replies anew between them (`DemoServer.start_over`).
 """
 
 from __future__ import annotations
@@ -118,7 +118,8 @@ def _delays(knobs: Knobs) -> list[float]:
 def _faults(knobs: Knobs) -> dict[int, Reply]:
     """The first reply for each file that has a fault, by its number; the shares are kept to the file."""
     kinds = {_WAIT: knobs.busy, _AGAIN: knobs.failing, _BEFORE: knobs.reset / 2, _WITHIN: knobs.reset / 2}
-    replies, share = [], 0.0
+    replies: list[Reply] = []
+    share = 0.0
     for reply, more in kinds.items():
         share += more
         replies += [reply] * (round(share * knobs.files) - len(replies))

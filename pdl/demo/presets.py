@@ -26,12 +26,13 @@ _ALL = (
     Preset(
         "default",
         Knobs(),
-        "A server some 20 ms away, a few of its files slow, a few of them troubled. One download after another adds "
-        "all these waits up; with some at once, by whatever engine, the longest waits soon are all that is left.",
+        "A server some 20 ms away, a few of its files slow, a few of them troubled. One download after another "
+        "adds up all these waits; with some at once, by whatever engine, the longest waits soon are all that "
+        "is left.",
     ),
     Preset(
         "lan",
-        Knobs(files=600, smallest=1_000, largest=20_000, delay=0.001, tail="fixed", special=False),
+        Knobs(files=1_000, smallest=1_000, largest=20_000, delay=0.001, tail="fixed", special=False),
         "Small files from nearby: there is next to nothing to wait for, so what a file costs in processor time "
         "decides. Threads and coroutines share one core, and a larger -j gains them little; processes use more "
         "cores, but have to start, and to hand over every file; curl does the least for each.",
@@ -42,9 +43,9 @@ _ALL = (
             files=72, smallest=2_000, largest=60_000, delay=0.08, tail="long-tailed", bandwidth=1_000_000,
             special=False,
         ),
-        "Far away: every file is waited for, some of them long, and each connection carries little. Waiting costs no "
-        "processor, so downloads at once pay up to the number of files, and all engines but sequential come close "
-        "to each other. A coroutine waits for the least memory, a thread for more, a process for the most.",
+        "Far away: every file is waited for, some of them long, and each connection carries little. Waiting takes "
+        "no processor, so downloads at once pay, up to the number of files, and all engines but sequential come "
+        "close to each other. A coroutine takes the least memory to wait in, a thread more, a process the most.",
     ),
     Preset(
         "flaky",

@@ -1,9 +1,9 @@
 """An HTTP/1.1 server for one machine: keep-alive, pipelining, ranges; the standard library only.
 
-Its limit, by `benchmarks/demo_server.py`: 18,000 to 26,000 requests a second for files of 1 to 5 kB without delay,
-over 64 connections that are kept alive, asked by one other process (Python 3.11, Linux, two cores that others used
-at the same time). A request takes 22 us of CPU, so that one core answers no more than 45,000; one for a file of
-400 kB takes 113 us.
+The limit of one process, by `benchmarks/demo_server.py`: 20,000 to 45,000 requests a second for files of 1 to 5 kB
+without delay, over 64 connections that are kept alive, asked by one other process (Python 3.11, Linux, two cores
+that others used at the same time). A request takes 20 us of CPU, so that one core answers no more than 50,000; one
+for a file of 400 kB takes 94 us. `limit.measure_limit` measures it for any knobs and machine.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from .site import Response, Site
 
 _BACKLOG = 512  # with asyncio's 100, a burst of connections waits for the client to knock again
 _LONGEST_HEAD = 65536
+_BUFFER = 16384
 _RESETS_AFTER = 0.02
 """Seconds that a client gets to read what was sent: a reset takes away what it has not read."""
 _PIECES_A_SECOND = 50
@@ -27,7 +28,7 @@ _NO_LINGERING = struct.pack("HH" if sys.platform == "win32" else "ii", 1, 0)
 """For SO_LINGER: closing sends a RST."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """One client: requests are answered one after another, in their order.
 
     Args:
@@ -40,6 +41,7 @@ class Connection(asyncio.Protocol):
         self._site = site
         self._open_ones = open_ones
         self._bandwidth = bandwidth
+        self._buffer = memoryview(bytearray(_BUFFER))
         self._received = b""
         self._later: asyncio.TimerHandle | None = None  # what has to wait: a response, a piece of one, a reset
         self._full = False  # the client reads slower than we send
@@ -54,8 +56,12 @@ class Connection(asyncio.Protocol):
         self._open_ones.add(self)
         self._site.tally.connections += 1
 
-    def data_received(self, data: bytes) -> None:
-        self._received += data
+    def get_buffer(self, _: int) -> memoryview:
+        # without it asyncio takes 256 KiB from the system for each read, and half of a server's time
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._received += self._buffer[:nbytes]
         self._go_on()
 
     def _go_on(self) -> None:

@@ -17,7 +17,6 @@ from typing import NamedTuple
 import psutil
 import pytest
 from faultserver import run_pdl, start_pdl
-from in_workers import run_at_start
 
 import pdl
 from pdl.demo import DemoServer, Knobs, process
@@ -31,12 +30,6 @@ LISTED = [served for served in plan(Knobs()) if served.listed]
 QUICK = ("-j", "64", "--retry-delay", "0")
 POSIX = pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX has them")
 HOME = Path(pdl.__file__).parents[1]
-PROMPT = """
-    from pdl.demo import DemoServer, Knobs
-
-    DemoServer.__init__.__defaults__ = (Knobs(delay=0.002),)
-"""
-"""What has the server wait a tenth as long, for an engine that waits for each file alone."""
 SOON = 20.0
 """Seconds that something may take before it counts as hanging."""
 
@@ -67,10 +60,10 @@ def assert_served(folder: Path) -> None:
 # -- the command
 
 
-def test_every_engine_shows_what_was_planned(engine_name, tmp_path, temporary, tmp_path_factory, monkeypatch):
-    if engine_name == "sequential":
-        run_at_start(monkeypatch, tmp_path_factory.mktemp("prompt"), PROMPT)
-    ran = run_pdl("--demo", "-e", engine_name, "-j", "20", "--json", env=temporary, timeout=50)
+def test_every_engine_shows_what_was_planned(engine_name, tmp_path, temporary):
+    # an engine that waits for each file alone waits a tenth as long
+    prompt = ("--knobs", "delay=0.002") if engine_name == "sequential" else ()
+    ran = run_pdl("--demo", *prompt, "-e", engine_name, "-j", "20", "--json", env=temporary, timeout=50)
     assert ran.returncode == 0, ran.stderr
     first, *lines, last = ran.stderr.splitlines()
     assert f"{len(LISTED)} entries: done {len(LISTED) - 1}, skipped 0, failed 1 (http 410: 1), left 0" in lines
@@ -200,7 +193,7 @@ def test_it_ends_while_clients_are_connected(nothing_left):
         idle = socket.create_connection(("127.0.0.1", port_in(server.base)))
     with waiting, idle:
         assert_nobody_listens(port_in(server.base))
-    assert server._process.returncode == 0
+    assert [process.returncode for process in server._processes] == [0]
 
 
 def test_files_of_the_user_are_not_taken_for_its_modules(tmp_path, monkeypatch):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pdl.demo.images import png
-from pdl.demo.plan import Knobs, plan, urls
+from pdl.demo.knobs import Knobs
+from pdl.demo.plan import plan, urls
 
 TABLE = plan(Knobs())
 FILES = [png(served.picture) for served in TABLE if served.listed]
@@ -61,6 +62,6 @@ def test_knobs_say_how_many_files_there_are_and_how_slow_they_are():
 
 
 def test_the_list_has_what_is_listed_in_its_order():
-    listed = urls(TABLE, "http://127.0.0.1:9/")
+    listed = urls(TABLE, ["http://127.0.0.1:9/"])
     assert listed == [f"http://127.0.0.1:9{served.path}" for served in TABLE if served.listed]
     assert len(listed) == len(TABLE) - 1
