@@ -57,6 +57,8 @@ OUTSIDE = {
     "pdl.http.routes": {"certifi"},
     "pdl.progress.meter": {"tqdm"},
     "pdl.report.about": {"psutil", "pycurl"},
+    "pdl.report.drawing": {"matplotlib"},
+    "pdl.report.page": {"jinja2", "markupsafe"},
     "pdl.storage.hold": {"filelock"},
     "pdl.url": {"idna"},
 }
