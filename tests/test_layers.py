@@ -59,6 +59,8 @@ OUTSIDE = {
     "pdl.http.routes": {"certifi"},
     "pdl.progress.meter": {"tqdm"},
     "pdl.report.about": {"psutil", "pycurl"},
+    "pdl.report.drawing": {"matplotlib"},
+    "pdl.report.page": {"jinja2", "markupsafe"},
     "pdl.report.watch": {"psutil"},
     "pdl.reporting": {"click"},
     "pdl.voice": {"click"},

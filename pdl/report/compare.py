@@ -159,6 +159,9 @@ class Comparer:
         self._hold.release()
         with suppress(OSError):
             _remove(self._folder)
+        if (state := self._plan.settings.state_dir) is not None:
+            with suppress(OSError):
+                _remove(os.path.join(state, _FOLDER))
 
     @property
     def settings(self) -> Settings:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from unicodedata import east_asian_width
 
 from .outline import Column, Item, Outline, Section, Sheet
+from .width import cut, wide
 from .wording import TO
 
 _WIDTH = 79
@@ -25,14 +25,6 @@ def as_table(outline: Outline, *, color: bool = False) -> str:
     for section in outline.sections:
         lines += ["", _painted(section.title, _BOLD, color=color), *_section(section, color=color)]
     return "\n".join(lines) + "\n"
-
-
-def cut(text: str, columns: int) -> str:
-    """The text in at most so many columns of a terminal; of a longer one the beginning and the end."""
-    if _wide(text) <= columns:
-        return text
-    tail = max(0, (columns - 2) // 2)
-    return _head(text, columns - 2 - tail) + ".." + _head(text[::-1], tail)[::-1]
 
 
 def _section(section: Section, *, color: bool) -> Iterator[str]:
@@ -57,7 +49,7 @@ def _item(item: Item) -> Iterator[str]:
 
 def _wrapped(text: str, first: str, others: str) -> list[str]:
     # textwrap counts characters; those of double width are rare enough to give away room
-    width = _WIDTH if _wide(text) == len(text) else _WIDTH // 2
+    width = _WIDTH if wide(text) == len(text) else _WIDTH // 2
     return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)
 
 
@@ -89,7 +81,7 @@ def _widths(sheet: Sheet) -> list[int]:
     for index, column in enumerate(sheet.columns):
         marks = any(row[index].is_best for row in sheet.rows)
         texts = [_ascii(row[index].text, column) for row in sheet.rows]
-        widths.append(max(_wide(column.title), *(_wide(text) for text in texts)) + marks)
+        widths.append(max(wide(column.title), *(wide(text) for text in texts)) + marks)
     return widths
 
 
@@ -148,7 +140,7 @@ def _line(parts: Sequence[str], gap: int) -> str:
 
 def _set(text: str, width: int, column: Column) -> str:
     text = cut(text, width)
-    space = " " * (width - _wide(text))
+    space = " " * (width - wide(text))
     return text + space if column.is_text else space + text
 
 
@@ -158,18 +150,3 @@ def _ascii(text: str, column: Column) -> str:
 
 def _painted(text: str, paint: str, *, color: bool) -> str:
     return f"{paint}{text}{_PLAIN}" if color else text
-
-
-def _wide(text: str) -> int:
-    """Columns of a terminal that a text takes."""
-    return len(text) if text.isascii() else sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
-
-
-def _head(text: str, columns: int) -> str:
-    """As much of the beginning as fits."""
-    taken = 0
-    for index, c in enumerate(text):
-        taken += 2 if east_asian_width(c) in "WF" else 1
-        if taken > columns:
-            return text[:index]
-    return text

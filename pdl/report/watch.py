@@ -22,7 +22,7 @@ class Watch:
 
     def __init__(self, pid: int) -> None:
         self.rss = 0
-        """Bytes in memory at the most, all processes together; what they share counts once, where Linux tells it."""
+        """Bytes in memory at the most, of all processes; what they share counts once where the system tells it."""
         self.threads = 0
         """At the most, in all processes."""
         self.processes = 0

@@ -20,8 +20,8 @@ from pdl.settings import Settings
 
 QUANTILES = Quantiles(0.1, 0.2, 0.3)
 TYPICAL = Measurement(
-    engine="threads", jobs=16, round=1, seconds=10.0, done=100, skipped=0, failed=0, left=0, size=1000, attempts=100,
-    retries=0, errors={}, user=1.0, system=0.5, rss=5 * 10**7, threads=18, processes=1,
+    engine="threads", jobs=16, round=1, seconds=10.0, done=100, skipped=0, failed=0, left=0, size=1000,
+    attempts=100, retries=0, errors={}, user=1.0, system=0.5, rss=5 * 10**7, threads=18, processes=1,
     first_byte=QUANTILES, file=QUANTILES, active=15.5, waited=0.9, machine=0.3, blocked=0.0, startup=0.1,
 )  # fmt: skip
 

@@ -19,7 +19,8 @@ from pdl.report.histogram import Quantiles
 from pdl.report.outline import Cell, Column, Outline, Section, Sheet
 from pdl.report.rounds import Figure, Ratio
 from pdl.report.run_report import Account, Example, Failures, Host, Moment, Phase, RunReport, Slow
-from pdl.report.table import as_table, cut
+from pdl.report.table import as_table
+from pdl.report.width import cut
 from pdl.report.wording import ends, number
 
 every_report = pytest.mark.parametrize("report", samples.REPORTS.values(), ids=samples.REPORTS)
