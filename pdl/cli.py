@@ -15,6 +15,7 @@ from click.core import ParameterSource
 
 from . import engines
 from ._version import __version__
+from .descriptors import raise_limit
 from .errors import PdlError, SettingsError, SourceError
 from .settings import DIGESTS, Layout, Settings
 
@@ -219,7 +220,7 @@ def _open(sources: tuple[str, ...]) -> Source:
 def _download(source: Source | None, settings: Settings, face: dict[str, Any], *witnesses: Reporter) -> int:
     from .interrupts import Interrupted, Interrupts  # noqa: PLC0415 - --help and --version need none of it
 
-    _raise_descriptor_limit()
+    raise_limit()  # every download under way needs two files
     try:
         run = _set_up(source, settings, face, witnesses)
     except BaseException:
@@ -322,20 +323,6 @@ def _stdout() -> TextIO:
     if reconfigure is not None:  # a name that the terminal's encoding lacks must not end the run
         reconfigure(errors="backslashreplace")
     return sys.stdout
-
-
-def _raise_descriptor_limit() -> None:
-    """Allow as many open files as the system lets us: every download under way needs two."""
-    try:
-        import resource  # noqa: PLC0415 - not on Windows
-    except ImportError:
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (ValueError, OSError):
-            return  # some systems forbid "unlimited" here
 
 
 def _say(message: str) -> None:

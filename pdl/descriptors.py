@@ -19,6 +19,20 @@ def open_files() -> int | None:
     return None if soft == resource.RLIM_INFINITY else soft
 
 
+def raise_limit() -> None:
+    """Allow as many open files as the system lets us."""
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (ValueError, OSError):
+            return  # some systems forbid "unlimited" here
+
+
 def shortage() -> int | None:
     """The error of the system if no file can be opened right now, for lack of descriptors."""
     try:
