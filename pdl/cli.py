@@ -357,7 +357,7 @@ def _download(
     observer: RunObserver | None = None,
 ) -> int:
     """Download, and report on that to whom it is reported."""
-    raise_limit()
+    raise_limit()  # every download under way needs two files
     if observer is not None:
         witnesses = (*witnesses, observer.recorder)
     try:

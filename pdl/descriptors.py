@@ -20,7 +20,7 @@ def open_files() -> int | None:
 
 
 def raise_limit() -> None:
-    """Allow as many open files as the system lets us: every download under way needs two."""
+    """Allow as many open files as the system lets us."""
     try:
         import resource  # noqa: PLC0415 - not on Windows
     except ImportError:

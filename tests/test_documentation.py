@@ -19,6 +19,7 @@ from faultserver import FaultServer
 
 import pdl
 from pdl import cli, engines, naming, output, retry, scheduler
+from pdl.demo import PRESETS, Knobs
 from pdl.errors import Kind
 from pdl.model import Download, Reason, Status
 from pdl.settings import Layout, Settings
@@ -91,6 +92,14 @@ def test_the_readme_has_the_defaults_of_the_settings() -> None:
 def test_the_readme_has_the_options_of_the_command_alone() -> None:
     told = [frozenset(marked(names)) for names, _ in tables(section("Options"))[1]]
     assert told == [frozenset(each.opts) for each in options() if is_face(each)]
+
+
+def test_the_readme_has_the_presets_and_the_knobs_of_the_demo() -> None:
+    presets, knobs = (list(chain(*(marked(row[0]) for row in each))) for each in tables(section("As a command")))
+    assert presets == list(PRESETS)
+    assert knobs == [field.name for field in fields(Knobs)]
+    (row,) = [told for names, told in tables(section("Options"))[1] if "`--preset`" in names]
+    assert marked(row)[1:] == list(PRESETS)
 
 
 def test_every_option_that_is_mentioned_exists() -> None:

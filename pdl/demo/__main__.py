@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
+from pdl.descriptors import raise_limit
 from pdl.errors import SettingsError
 
 from .hosts import Hosts
@@ -88,6 +89,7 @@ def _knobs() -> Knobs:
 
 def main() -> None:
     """Serve."""
+    raise_limit()  # every connection is one
     try:
         if sys.argv[1:] == ["-"]:
             lines = _lines()

@@ -16,7 +16,7 @@ class Counts:
         requests: by path, of the paths that are served.
         hosts: requests by host, as `127.0.0.1:8080`; also those for what is not there.
         statuses: responses by status, of those whose head was sent.
-        body_bytes: of bodies, as far as they were sent.
+        body_bytes: of bodies, as far as they were given to connections; who hangs up may not have got them.
         resets: connections that were reset, as planned.
         connections: that were accepted.
         first: time of the first request, in seconds of `time.time`; None without requests.

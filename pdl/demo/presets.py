@@ -44,8 +44,8 @@ _ALL = (
             special=False,
         ),
         "Far away: every file is waited for, some of them long, and each connection carries little. Waiting takes "
-        "no processor, so downloads at once pay, up to the number of files, and all engines but sequential come "
-        "close to each other. A coroutine takes the least memory to wait in, a thread more, a process the most.",
+        "no processor, so downloads at once pay, up to the number of files, and threads, coroutines and curl come "
+        "close to each other. Processes would wait as well, but one for each download at once has to start first.",
     ),
     Preset(
         "flaky",
@@ -54,8 +54,8 @@ _ALL = (
             special=False,
         ),
         "Some first tries are told to wait (429), to come again (503), or are cut off (a reset connection). All "
-        "files come all the same, on every engine after the same tries. Their pauses are most of the time, for any "
-        "engine; what differs is how many other files it brings meanwhile.",
+        "files come all the same, on every engine after the same requests. The pauses between them are most of the "
+        "time for any engine; what differs is how many other files it brings meanwhile.",
     ),
     Preset(
         "many-hosts",

@@ -94,8 +94,11 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.write(response.head)
             self._begin_pieces(response)
         else:
+            if response.body:
+                self._transport.writelines([response.head, response.body])
+            else:  # an empty piece beside others is never done with, from Python 3.12 on
+                self._transport.write(response.head)
             self._site.tally.body_bytes += len(response.body)
-            self._transport.writelines([response.head, response.body])
             self._end(response)
 
     def _begin_pieces(self, response: Response) -> None:

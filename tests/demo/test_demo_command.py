@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ import pytest
 from faultserver import run_pdl, start_pdl
 
 import pdl
-from pdl.demo import DemoServer, Knobs, process
+from pdl.demo import PRESETS, DemoServer, Knobs, changed, process
 from pdl.demo.images import png
 from pdl.demo.outcome import Witness, differences
 from pdl.demo.plan import plan
@@ -119,6 +120,63 @@ def test_a_run_that_cannot_begin_leaves_no_folder(tmp_path, temporary):
     assert list(tmp_path.iterdir()) == []
 
 
+# -- its presets and knobs
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_downloads_as_planned(preset, tmp_path, temporary):
+    ran = run_pdl("--demo", "--preset", preset, "--knobs", "files=50", *QUICK, env=temporary)
+    assert ran.returncode == 0, ran.stderr
+    knobs = changed(PRESETS[preset].knobs, "files=50")
+    first, told, *lines, _ = ran.stderr.splitlines()
+    assert (" 49 more" in first) is (preset == "many-hosts")
+    assert told == f"pdl: {preset}: {PRESETS[preset].story}"
+    failure = ", and 1 failure" if knobs.special else ""
+    done = 50 + 3 * knobs.special
+    assert f"pdl: as planned: {done} files, byte for byte as served{failure}" in lines
+    account = lines[lines.index(f"pdl: as planned: {done} files, byte for byte as served{failure}") + 1 :]
+    faults = [f"  {count} of them after {fault}" for count, fault in FAULTS.get(preset, ())]
+    assert account == faults or knobs.special
+    (folder,) = tmp_path.iterdir()
+    assert len(list(folder.glob("*.png"))) == done
+
+
+FAULTS = {"flaky": [(2, "a 429"), (3, "a 503"), (3, "a connection that was reset")]}
+"""What the account of a preset with 50 files tells."""
+
+
+def test_knobs_alone_change_the_usual_server(temporary):
+    ran = run_pdl("--demo", "--knobs", "files=3,special=no,hosts=2", *QUICK, env=temporary)
+    assert ran.returncode == 0, ran.stderr
+    first, *lines = ran.stderr.splitlines()
+    assert re.fullmatch(r"pdl: 3 files at http://127.0.0.1:\d+/ and 1 more, a server on this machine", first)
+    assert "3 entries: done 3, skipped 0, failed 0, left 0" in lines
+
+
+def test_quiet_leaves_the_story_out(temporary):
+    ran = run_pdl("--demo", "-q", "--preset", "lan", "--knobs", "files=2", env=temporary)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+WRONG = {
+    ("--preset", "wan"): "--demo",
+    ("--knobs", "files=3"): "--demo",
+    ("--preset", "wan", "http://127.0.0.1:9/a"): "--demo",
+    ("--demo", "--preset", "moon"): "many-hosts",
+    ("--demo", "--knobs", "moons=3"): "bandwidth",
+    ("--demo", "--knobs", "files=many"): "files takes a whole number",
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG, ids=" ".join)
+def test_what_is_no_server_is_a_usage_error(arguments, tmp_path, temporary):
+    ran = run_pdl(*arguments, env=temporary)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    (line,) = ran.stderr.splitlines()
+    assert WRONG[arguments] in line
+    assert list(tmp_path.iterdir()) == []
+
+
 # -- its end
 
 
@@ -215,25 +273,28 @@ def test_a_server_that_does_not_start_is_an_error(monkeypatch, nothing_left, pro
 
 @POSIX
 def test_alone_it_serves_until_it_is_interrupted():
-    command = [sys.executable, "-m", "pdl.demo"]
+    command = [sys.executable, "-m", "pdl.demo", "--preset", "lan", "--knobs", "files=4,hosts=2"]
     nothing, pipe = subprocess.DEVNULL, subprocess.PIPE
     with subprocess.Popen(command, cwd=HOME, stdin=nothing, stdout=pipe, text=True) as alone:
         try:
             assert alone.stdout is not None
-            port = port_in(alone.stdout.readline())
-            socket.create_connection(("127.0.0.1", port)).close()
+            bases = [alone.stdout.readline().rstrip() for _ in range(2)]
+            for number, base in enumerate(bases, start=1):
+                with urllib.request.urlopen(f"{base}images/000{number}.png", timeout=SOON) as response:
+                    assert response.status == 200
             alone.send_signal(signal.SIGINT)
             assert alone.wait(SOON) == 130
         finally:
             alone.kill()
-    assert_nobody_listens(port)
 
 
-def test_another_argument_is_a_usage_error():
-    command = [sys.executable, "-m", "pdl.demo", "nope"]
+@pytest.mark.parametrize("arguments", [["nope"], ["--preset", "moon"], ["--knobs", "moons=3"]])
+def test_another_argument_is_a_usage_error(arguments):
+    command = [sys.executable, "-m", "pdl.demo", *arguments]
     ran = subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=False, timeout=SOON)
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.startswith("usage: ")
+    assert arguments[-1] in ran.stderr
 
 
 # -- the outcome
