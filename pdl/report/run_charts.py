@@ -77,7 +77,7 @@ def _quantiles(it: RunReport) -> Chart | None:
     named += [(name, each, _FILES) for name, each in (("to first byte", it.first_byte), ("file", it.file)) if each]
     if not named:
         return None
-    rows = [Dots(name, look, tuple(1000 * each for each in quantiles)) for name, quantiles, look in named]  # type: ignore[arg-type]  # three of them
+    rows = [Dots(name, look, (1000 * each.p50, 1000 * each.p95, 1000 * each.p99)) for name, each, look in named]
     table = Sheet(
         (Column("phase", is_text=True), Column("p50 ms"), Column("p95 ms"), Column("p99 ms")),
         tuple(cells([name, *(number(1000 * each) for each in quantiles)]) for name, quantiles, _ in named),
