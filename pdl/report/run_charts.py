@@ -90,7 +90,7 @@ def _slowest(it: RunReport) -> Chart | None:
     if not any(each.seconds for each in it.slowest):
         return None
     rows = [
-        Bar(each.url.rstrip("/").rpartition("/")[2] or each.url, each.seconds, number(each.seconds),
+        Bar(each.url.rstrip("/").rpartition("/")[2] or each.url, each.seconds, number(each.seconds) + (" failed" if each.status == "failed" else ""),
             _FAILED if each.status == "failed" else _SPEED)
         for each in it.slowest[:_MOST]
     ]  # fmt: skip
