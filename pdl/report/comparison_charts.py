@@ -19,7 +19,7 @@ Take = Callable[[Row], "Figure | None"]
 
 
 def comparison_charts(it: Comparison) -> list[Chart]:
-    """All that have something to show, what matters most first."""
+    """All that have something to show; those that grow with the number of rows stand together."""
     looks = looks_of(it.rows)
     with drawing():
         return [
@@ -28,13 +28,13 @@ def comparison_charts(it: Comparison) -> list[Chart]:
                 _measured(
                     it, looks, "Files a second", "files/s", lambda row: row.files_per_second, more_is_better=True
                 ),
-                _ratios(it, looks),
                 _measured(it, looks, "CPU a file", "ms", _cpu),
                 _measured(it, looks, "Peak memory", "MiB", _rss),
                 _against(it, looks),
+                _rounds(it, looks),
+                _ratios(it, looks),
                 _quantiles(it, looks, "first_byte", "Time to the first byte"),
                 _quantiles(it, looks, "file", "Time a file"),
-                _rounds(it, looks),
                 _failures(it),
             )
             if chart is not None

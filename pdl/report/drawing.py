@@ -32,7 +32,7 @@ _TEXT, _MUTED, _GRID, _CARD = "#000001", "#000002", "#000003", "#000004"
 _NAMES = {_TEXT: "text", _MUTED: "muted", _GRID: "grid", _CARD: "card"}
 _MARKERS = "os^DvPXh"
 _DASHES = ("-", "--", ":")
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "pdl",
     "font.size": 12,
@@ -129,7 +129,7 @@ def drawing() -> Iterator[None]:
     """The settings of all charts, whatever those of the program are; they are its own again afterwards."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)  # type: ignore[arg-type]  # newer stubs list every name
+        mpl.rcParams.update(_STYLE)
         yield
 
 
@@ -279,7 +279,17 @@ def stacked(names: Sequence[str], parts: Sequence[tuple[str, Sequence[float]]], 
     before = [0.0] * len(names)
     for number, (name, values) in enumerate(parts):
         hatch = ("", "///", "...", "xxx", "\\\\\\", "---")[number % 6]
-        axes.barh(range(len(names)), values, 0.66, before, color=Look(number).color, hatch=hatch, label=label(name))
+        axes.barh(
+            range(len(names)),
+            values,
+            0.66,
+            before,
+            facecolor=_PARTS[number % len(_PARTS)].color,
+            edgecolor=_CARD,  # the hatching's too
+            linewidth=0,
+            hatch=hatch,
+            label=label(name),
+        )
         before = [one + other for one, other in zip(before, values, strict=True)]
     for place, whole in enumerate(before):
         axes.annotate(f"{whole:,.0f}", (whole, place), (5, 0), textcoords="offset points", va="center")
@@ -291,6 +301,7 @@ def stacked(names: Sequence[str], parts: Sequence[tuple[str, Sequence[float]]], 
     return _svg(figure)
 
 
+_PARTS = (Look(7), Look(5), Look(6))  # none of an engine that pdl has
 _QUANTILE_MARKS = (("o", 6.0), ("d", 5.0), ("|", 11.0))
 
 
@@ -359,19 +370,20 @@ def _spread_axis(axes: Axes, values: Sequence[float], least: float = 20) -> None
 
 
 def _ticks(axis: Any) -> None:
-    axis.set_major_locator(MaxNLocator(4))
+    axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(_tick))
 
 
 def _log_ticks(axis: Any, across: float) -> None:
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if across < 60 else (1,), numticks=7))
+    subs = (1, 2, 5) if across < 60 else (1, 3) if across < 3000 else (1,)
+    axis.set_major_locator(LogLocator(subs=subs, numticks=7))
     axis.set_major_formatter(FuncFormatter(_tick))
     axis.set_minor_formatter(NullFormatter())
     axis.set_minor_locator(NullLocator())
 
 
 def _tick(value: float, _place: int | None) -> str:
-    return f"{value:,.7g}" if abs(value) < 1e7 else f"{value:.3g}"
+    return f"{value:,.6g}" if abs(value) < 1e5 else f"{value:.2g}".replace("e+", "e")
 
 
 def _svg(figure: Drawing) -> str:

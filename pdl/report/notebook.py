@@ -11,7 +11,7 @@ from .run_report import RunReport
 
 _STYLE = """
 .pdl-report {
-  --text: currentColor; --muted: currentColor; --grid: rgba(128, 128, 128, .45); --card: transparent;
+  --text: currentColor; --muted: currentColor; --grid: rgba(128, 128, 128, .45); --card: rgba(255, 255, 255, .7);
   --s0: #2b8cc4; --s1: #d9681d; --s2: #1f9970; --s3: #c05f98;
   --s4: #80868d; --s5: #978000; --s6: #1f93ad; --s7: #7d6fd6;
   overflow-wrap: anywhere;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
 from typing import Any
 
@@ -56,6 +57,7 @@ def _template() -> Any:
         finalize=lambda value: printable(value) if type(value) is str else value,
     )
     environment.filters["drawn"] = _drawn
+    environment.filters["kept"] = _kept
     return environment.get_template("page.html.j2")
 
 
@@ -64,6 +66,15 @@ def _drawn(svg: str) -> Any:
     import markupsafe  # noqa: PLC0415 - only for pages
 
     return markupsafe.Markup(svg)  # noqa: S704 - see above
+
+
+def _kept(text: str) -> Any:
+    """Text in which no line ends within the name of a contestant, such as `curl -j 16`."""
+    import markupsafe  # noqa: PLC0415 - only for pages
+
+    safe = str(markupsafe.escape(printable(text)))
+    kept = re.sub(r"[\w.-]{1,24} -j \d+", lambda match: f'<span class="kept">{match[0]}</span>', safe)
+    return markupsafe.Markup(kept)  # noqa: S704 - escaped above
 
 
 def _of_comparison(it: Comparison) -> dict[str, Any]:
@@ -108,6 +119,7 @@ def _of_run(it: RunReport) -> dict[str, Any]:
 
     told = outline_of_run(it)
     balance = it.account
+    headline = closing_lines(balance)[1]
     tiles = [
         (f"{balance.done:,}", "files"),
         (amount(balance.size), "in them"),
@@ -119,8 +131,8 @@ def _of_run(it: RunReport) -> dict[str, Any]:
     tiles += [(f"{balance.failed:,}", "failed"), (f"{it.retries:,}", "retries")]
     return {
         "kind": "a destination, as its ledger has it" if it.from_ledger else "a run",
-        "headline": closing_lines(balance)[1],
-        "opening": account(it),
+        "headline": headline,
+        "opening": [line for line in account(it) if line != headline],
         "tiles": tiles,
         "charts": run_charts(it),
         "tables": _tables(it, told),

@@ -77,7 +77,7 @@ def _quantiles(it: RunReport) -> Chart | None:
     named += [(name, each, _FILES) for name, each in (("to first byte", it.first_byte), ("file", it.file)) if each]
     if not named:
         return None
-    rows = [Dots(name, look, tuple(1000 * each for each in quantiles)) for name, quantiles, look in named]  # type: ignore[arg-type]  # three of them
+    rows = [Dots(name, look, (1000 * each.p50, 1000 * each.p95, 1000 * each.p99)) for name, each, look in named]
     table = Sheet(
         (Column("phase", is_text=True), Column("p50 ms"), Column("p95 ms"), Column("p99 ms")),
         tuple(cells([name, *(number(1000 * each) for each in quantiles)]) for name, quantiles, _ in named),
@@ -90,7 +90,7 @@ def _slowest(it: RunReport) -> Chart | None:
     if not any(each.seconds for each in it.slowest):
         return None
     rows = [
-        Bar(each.url.rstrip("/").rpartition("/")[2] or each.url, each.seconds, number(each.seconds),
+        Bar(each.url.rstrip("/").rpartition("/")[2] or each.url, each.seconds, number(each.seconds) + (" failed" if each.status == "failed" else ""),
             _FAILED if each.status == "failed" else _SPEED)
         for each in it.slowest[:_MOST]
     ]  # fmt: skip

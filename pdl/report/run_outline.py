@@ -55,6 +55,7 @@ def durations(it: RunReport) -> Sheet:
 def course(moments: Sequence[Moment], stretches: int = _STRETCHES) -> Sheet:
     """The run over time, in not more than so many stretches."""
     step = -(-len(moments) // stretches) or 1
+    counted = any(each.active is not None for each in moments)
     rows = []
     for first in range(0, len(moments), step):
         some = moments[first : first + step]
@@ -65,11 +66,12 @@ def course(moments: Sequence[Moment], stretches: int = _STRETCHES) -> Sheet:
                     number(some[0].at),
                     number(fmean(each.files for each in some)),
                     number(fmean(each.size for each in some) / 1e6),
-                    number(fmean(active)) if active else "-",
+                    *([number(fmean(active)) if active else "-"] if counted else []),
                 ]
             )
         )
-    return Sheet((Column("from second"), Column("files/s"), Column("MB/s"), Column("at once")), tuple(rows))
+    heads = [Column("from second"), Column("files/s"), Column("MB/s"), *([Column("at once")] if counted else [])]
+    return Sheet(tuple(heads), tuple(rows))
 
 
 def phases(it: RunReport) -> Sheet:
@@ -116,7 +118,7 @@ def hosts(it: RunReport) -> Sheet:
         for host in it.hosts
     ]
     heads = (Column("host", is_text=True), Column("done"), Column("failed"), Column("size"))
-    return Sheet((*heads, Column("a download")), tuple(rows))
+    return Sheet((*heads, Column("rate")), tuple(rows))
 
 
 def failures(it: RunReport) -> Section:
