@@ -118,7 +118,7 @@ def hosts(it: RunReport) -> Sheet:
         for host in it.hosts
     ]
     heads = (Column("host", is_text=True), Column("done"), Column("failed"), Column("size"))
-    return Sheet((*heads, Column("a download")), tuple(rows))
+    return Sheet((*heads, Column("rate")), tuple(rows))
 
 
 def failures(it: RunReport) -> Section:
