@@ -10,7 +10,7 @@ from .chart import Chart
 from .drawing import Bar, Dots, Look, areas, bars, dots, drawing
 from .outline import Column, Sheet, cells
 from .run_outline import PHASES, course, hosts, phases, slowest
-from .run_report import Host, RunReport
+from .run_report import Host, RunReport, Slow
 from .wording import number, plural
 
 _SPEED, _FILES, _ACTIVE, _FAILED = Look(0), Look(2), Look(3), Look(1)
@@ -89,13 +89,16 @@ def _quantiles(it: RunReport) -> Chart | None:
 def _slowest(it: RunReport) -> Chart | None:
     if not any(each.seconds for each in it.slowest):
         return None
-    rows = [
-        Bar(each.url.rstrip("/").rpartition("/")[2] or each.url, each.seconds, number(each.seconds) + (" failed" if each.status == "failed" else ""),
-            _FAILED if each.status == "failed" else _SPEED)
-        for each in it.slowest[:_MOST]
-    ]  # fmt: skip
+    rows = [_slow_bar(each) for each in it.slowest[:_MOST]]
     said = "Seconds from the first attempt to the end, waits between attempts included; the table has whole URLs."
     return Chart("Slowest downloads", said, bars(rows, "seconds"), slowest(it))
+
+
+def _slow_bar(slow: Slow) -> Bar:
+    name = slow.url.rstrip("/").rpartition("/")[2] or slow.url
+    if slow.status == "failed":
+        return Bar(name, slow.seconds, f"{number(slow.seconds)} failed", _FAILED)
+    return Bar(name, slow.seconds, number(slow.seconds), _SPEED)
 
 
 def _hosts(it: RunReport) -> list[Chart | None]:
