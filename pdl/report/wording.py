@@ -21,6 +21,7 @@ MIB = 2**20
 
 BOUNDS: dict[Bound, str] = {
     "cpu": "its own CPU",
+    "tail": "the end of the list, when few downloads were left",
     "machine": "the machine, which others used",
     "server": "the server or the network",
     "jobs": "the number of downloads at once (-j)",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
 from pdl.errors import EngineNotInstalledError, SettingsError, UnknownEngineError
-from pdl.report.comparison import Measurement
+from pdl.report.comparison import Bound, Measurement
 from pdl.report.contestants import field, label
 from pdl.report.histogram import Quantiles
 from pdl.report.limit import limit
@@ -16,6 +17,7 @@ from pdl.report.measuring import Told
 from pdl.report.ranking import by_contestant, rows
 from pdl.report.spool import Spooled
 from pdl.report.verdict import verdict
+from pdl.report.wording import BOUNDS
 from pdl.settings import Settings
 
 QUANTILES = Quantiles(0.1, 0.2, 0.3)
@@ -183,3 +185,7 @@ def test_an_estimate_multiplies_what_was_seen():
     assert capped.seconds == pytest.approx(2 * (50 + 0.4))
     unknown = estimate(listed, Told(read=20), (("curl", 10),), 1, None)
     assert (unknown.size, unknown.largest) == (None, None)
+
+
+def test_every_limit_has_words():
+    assert set(get_args(Bound)) == set(BOUNDS)
