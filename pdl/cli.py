@@ -255,7 +255,9 @@ def _report(asked: _Report) -> int:
         if source is None and not face["demo"] and not asked.from_ledger:
             return reporting.report_ledger(settings, wishes)
         if not asked.compares:
-            observer = reporting.RunObserver(replace(settings, timings=True), wishes._replace(printed=not prints))
+            observer = reporting.RunObserver(
+                replace(settings, timings=True), wishes._replace(printed=not prints, as_json=False)
+            )
             if prints and not wishes.files:
                 raise click.UsageError("--json and --paths print results: --report needs a file beside them")
             if face["demo"]:
@@ -297,7 +299,7 @@ def _compare_on_demo(plan: Plan, wishes: Wishes, face: dict[str, Any], *, tempor
         face = {**face, "knobs": "special=no"}
     with _opened_demo(plan.settings, face, temporary=temporary) as demo:
         publish = partial(_publish, face=face, witnesses=(demo.witness,))
-        plan = replace(plan, settings=demo.settings)
+        plan = replace(plan, settings=demo.settings, notes=tuple(demo.notes(told=face["preset"] is not None)))
         code = compare(open_source(demo.server.urls), plan, wishes, publish, asks=False)
         return _judge_demo(demo, code, face)
 
@@ -316,8 +318,8 @@ def _look(sources: tuple[str, ...], settings: Settings, face: dict[str, Any]) ->
     from .storage.reading import Ledger  # noqa: PLC0415 - see _download
 
     option, path = "--status" if face["status"] else "--export", face["export"]
-    if sources or face["demo"] or face["paths"]:
-        other = "no SOURCE" if sources else "neither --demo nor --paths"
+    if sources or face["demo"] or face["paths"] or face["report"]:
+        other = "no SOURCE" if sources else "none of --demo, --paths and --report"
         raise click.UsageError(f"{option} shows what earlier runs have done, and takes {other}")
     if face["status"] and sys.stdout is None:
         raise click.UsageError("--status needs standard output, which is closed")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import click
@@ -203,11 +204,26 @@ def _exit_code(comparison: Comparison) -> int:
 
 
 def _hand_out(report: Comparison | RunReport, wishes: Wishes) -> None:
-    """Write and print a report."""
-    for path, file in wishes.files.items():
-        file.write(report)
-        if not wishes.quiet:
-            say(f"pdl: the report is in {path}")
+    """Write and print a report; what goes wrong with one form keeps it from no other."""
+    faults = []
+    for hand_out in [partial(_write, report, path, wishes) for path in wishes.files] + [
+        partial(_print, report, wishes)
+    ]:
+        try:
+            hand_out()
+        except Exception as error:  # what was measured for an hour is worth every other form
+            faults.append(error)
+    if faults:
+        raise faults[0]
+
+
+def _write(report: Comparison | RunReport, path: str, wishes: Wishes) -> None:
+    wishes.files[path].write(report)
+    if not wishes.quiet:
+        say(f"pdl: the report is in {path}")
+
+
+def _print(report: Comparison | RunReport, wishes: Wishes) -> None:
     if wishes.as_json:
         results().write(report.to_json())
     elif wishes.printed:

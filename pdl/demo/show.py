@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pdl.settings import Settings
 
 from .knobs import Knobs
+from .limit import measure_limit
 from .outcome import Witness, differences
 from .plan import Served
 from .presets import PRESETS, Preset
@@ -69,6 +70,21 @@ class Demo:
         hosts = len(self.server.bases)
         others = f" and {hosts - 1} more" if hosts > 1 else ""
         return f"{len(self.server.urls)} files at {self.server.base}{others}, a server on this machine"
+
+    def notes(self, *, told: bool) -> Iterator[str]:
+        """What a report must say of the server, which was measured for a second.
+
+        Args:
+            told: the preset's story as well.
+        """
+        if told:
+            yield f"{self.preset.name}: {self.preset.story}"
+        limit = measure_limit(self.server.knobs)
+        processes = "one process" if limit.processes == 1 else f"{limit.processes} processes"
+        yield (
+            f"the demo's server, {processes} on this machine, answers at most about {limit.rate:,.0f} requests/s "
+            f"and {limit.speed / 1e6:,.0f} MB/s with these files, without delays and asked by one process"
+        )
 
     @property
     def place(self) -> str:

@@ -71,6 +71,7 @@ class Plan:
         rounds: that are measured, after one to warm up.
         sample: entries to take of the list; None takes all.
         publishes: have the files in the destination at the end; not of a sample.
+        notes: what is known of the list or its servers, a sentence each.
     """
 
     settings: Settings
@@ -78,6 +79,7 @@ class Plan:
     rounds: int = 5
     sample: int | None = None
     publishes: bool = True
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("rounds", "sample"):
@@ -295,7 +297,7 @@ class Comparer:
             winner=named,
             verdict=verdict(ranked, named),
             left_out=left_out,
-            notes=tuple(self._notes),
+            notes=(*plan.notes, *self._notes),
             measurements=tuple(self._measured),
             interrupted=self._interrupted,
             published=self._published,
