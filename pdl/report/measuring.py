@@ -91,7 +91,10 @@ def main() -> None:
     """
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever else is printed is none of our words
-    order: Order = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
+    try:
+        order: Order = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
+    except (EOFError, pickle.UnpicklingError):  # which has thought better of it
+        return
     raise_limit()
     told = _carry_out(order, output)
     pickle.dump(told, output)
