@@ -268,13 +268,15 @@ def _report(asked: _Report) -> int:
             raise click.UsageError("a comparison needs a list; -e with one engine reports on this run alone")
         if face["paths"]:
             raise click.UsageError("a comparison has no results of single files for --paths to print")
-        plan = reporting.plan(settings, asked.engines, asked.jobs, face)
+        from . import contest  # noqa: PLC0415 - needs much that a report on one run does not
+
+        plan = contest.plan(settings, asked.engines, asked.jobs, face)
         if face["demo"]:
             return _compare_on_demo(plan, wishes, face, temporary=asked.temporary)
         assert source is not None
         raise_limit()
         taken, source = source, None
-        return reporting.compare(taken, plan, wishes, partial(_publish, face=face))
+        return contest.compare(taken, plan, wishes, partial(_publish, face=face))
     finally:
         if source is not None:
             source.close()
@@ -291,7 +293,7 @@ def _publish(comparer: Comparer, *, face: dict[str, Any], witnesses: tuple[Repor
 
 def _compare_on_demo(plan: Plan, wishes: Wishes, face: dict[str, Any], *, temporary: bool) -> int:
     """Compare on the demo's server; without the entries that are to show pauses and failures, unless asked for."""
-    from .reporting import compare  # noqa: PLC0415 - see _download
+    from .contest import compare  # noqa: PLC0415 - see _download
     from .sources import open_source  # noqa: PLC0415 - see _download
 
     raise_limit()

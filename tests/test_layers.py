@@ -36,6 +36,7 @@ FLOORS = (
     # the faces
     {"api", "interrupts", "voice"},
     {"comparing", "reporting"},
+    {"contest"},
     {"cli"},
     {"__init__", "__main__"},
 )
@@ -43,6 +44,7 @@ FLOORS = (
 
 OUTSIDE = {
     "pdl.cli": {"click"},
+    "pdl.contest": {"click"},
     "pdl.decompressors": {"zstandard"},
     "pdl.engines.adapter": {"requests", "urllib3"},
     "pdl.engines.curl.carriage": {"pycurl"},
@@ -62,7 +64,6 @@ OUTSIDE = {
     "pdl.report.drawing": {"matplotlib"},
     "pdl.report.page": {"jinja2", "markupsafe"},
     "pdl.report.watch": {"psutil"},
-    "pdl.reporting": {"click"},
     "pdl.voice": {"click"},
     "pdl.storage.hold": {"filelock"},
     "pdl.url": {"idna"},

@@ -7,7 +7,6 @@ import platform
 import sys
 from dataclasses import dataclass, fields
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from pdl._version import __version__
@@ -89,6 +88,8 @@ def _processor() -> str:
 
 
 def _libraries() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - takes 15 ms
+
     found = {}
     for name in _LIBRARIES:
         try:

@@ -7,7 +7,6 @@ import re
 import shlex
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from pdl.errors import DestinationError, SettingsError
 from pdl.progress import printable
@@ -15,10 +14,6 @@ from pdl.storage.replacing import replacing
 
 from .markdown import MARK
 from .told import Told
-
-if TYPE_CHECKING:
-    from .comparison import Comparison
-    from .run_report import RunReport
 
 _FORMS = {".html": Told.to_html, ".json": Told.to_json, ".md": Told.to_markdown}
 _SEEN = 4096  # bytes of a file that show what it is
@@ -62,7 +57,7 @@ class ReportFile:
 
             require()
 
-    def write(self, report: Comparison | RunReport) -> None:
+    def write(self, report: Told) -> None:
         """Write a report; the file appears whole or not at all.
 
         Raises:

@@ -1,0 +1,138 @@
+"""`--report` of the command, of engines compared: agreed on before, shown meanwhile, handed out in the end."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from .errors import DestinationError
+from .interrupts import Interrupts
+from .progress import amount
+from .progress.text import duration
+from .report.compare import Comparer, Plan, StoppedError
+from .report.comparison import Comparison
+from .report.contestants import field as field_of
+from .report.look import Estimate
+from .report.telling import Telling
+from .reporting import Wishes, hand_out
+from .settings import Settings
+from .sources import Source
+from .voice import say
+
+_ASKED_FROM_BYTES = 10**9
+_ASKED_FROM_SECONDS = 600.0
+"""What a comparison may take without a word from the user, where nobody can be asked."""
+
+
+def plan(settings: Settings, engines: Sequence[str], jobs: Sequence[int], face: Mapping[str, Any]) -> Plan:
+    """What is to be compared.
+
+    Raises:
+        SettingsError: that cannot be compared.
+    """
+    contestants = field_of(engines, jobs, settings)
+    return Plan(settings, contestants, rounds=face["rounds"] or 5, sample=face["sample"])
+
+
+def compare(
+    source: Source, plan: Plan, wishes: Wishes, publish: Callable[[Comparer], int], *, asks: bool = True
+) -> int:
+    """Compare, and hand out the report.
+
+    Args:
+        source: the list.
+        plan: what is compared.
+        wishes: for the report.
+        publish: brings the files that were measured into the destination, and answers the exit code of that run.
+        asks: what it will take is looked at, said, and agreed on before.
+
+    Returns:
+        The exit code.
+    """
+    comparer = Comparer(source, plan, telling := Telling(shown=not wishes.quiet))
+    fault, code = None, 0
+    try:
+        with Interrupts(lambda _: comparer.stop()) as interrupts, suppress(StoppedError):
+            if asks:
+                _agree(comparer.look(), plan, wishes)
+            fault = _measured(comparer, telling)
+        if fault is None and comparer.may_publish:
+            code = publish(comparer)
+        comparison = comparer.comparison()
+    finally:
+        comparer.close()
+    if fault is not None:
+        say(f"pdl: {fault}")
+    if comparison.measurements or interrupts.received is None:
+        hand_out(comparison, wishes)
+    if interrupts.received is not None:
+        return int(interrupts.received.code or 1)
+    return 1 if fault is not None else code or _exit_code(comparison)
+
+
+def _measured(comparer: Comparer, telling: Telling) -> DestinationError | None:
+    """Measure; answers what ended that early, for what was measured before counts."""
+    try:
+        comparer.measure()
+    except DestinationError as error:
+        return error
+    finally:
+        telling.close()
+    return None
+
+
+def _agree(estimated: Estimate, plan: Plan, wishes: Wishes) -> None:
+    """Say what a comparison will take, and have the user agree.
+
+    Raises:
+        UsageError: nobody can be asked, and it takes more than may be taken for granted.
+        DestinationError: the disk has no room for it.
+    """
+    if not wishes.quiet:
+        say(f"pdl: {_foreseen(estimated, plan)}")
+    _check_room(estimated, plan.settings.dest)
+    large = (estimated.size or 0.0) > _ASKED_FROM_BYTES or estimated.seconds > _ASKED_FROM_SECONDS
+    if wishes.yes:
+        return
+    if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
+        click.confirm("pdl: go on?", default=not large, abort=True, err=True)
+    elif large:
+        takes = f"{amount(estimated.size or 0.0)} and {duration(estimated.seconds)}"
+        raise click.UsageError(f"a comparison that takes {takes} needs --yes; --sample N takes less")
+
+
+def _foreseen(estimated: Estimate, plan: Plan) -> str:
+    hosts = "1 host" if estimated.hosts == 1 else f"{estimated.hosts:,} hosts"
+    size = "bytes unknown, as no file came" if estimated.size is None else amount(estimated.size)
+    rounds = "1 round" if plan.rounds == 1 else f"{plan.rounds} rounds"
+    return (
+        f"{estimated.entries:,} entries on {hosts}, with {len(plan.field.contestants)} settings, in {rounds} and "
+        f"one to warm up: {estimated.requests:,} requests, {size}, about {duration(estimated.seconds)}, "
+        f"by a look at {estimated.looked_at}"
+    )
+
+
+def _check_room(estimated: Estimate, dest: str) -> None:
+    """Two copies of the list are on the disk at a time."""
+    free = shutil.disk_usage(dest).free
+    needed = 2 * (estimated.largest or 0.0)
+    if needed > free:
+        raise DestinationError(
+            f"a comparison needs about {amount(needed)} on the disk of {dest!r}, which has {amount(free)}; "
+            "--sample N takes less"
+        )
+
+
+def _exit_code(comparison: Comparison) -> int:
+    """Of a comparison that has published nothing."""
+    last = [each for each in comparison.measurements if each.round] or list(comparison.measurements)
+    if not last:
+        return 1
+    if not any(each.failed for each in last):
+        return 0
+    return 3 if any(each.done or each.skipped for each in last) else 4
