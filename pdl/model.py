@@ -252,8 +252,8 @@ class Outcome(NamedTuple):
     timings: Timings | None = None
 
     def timed(self, timings: Timings) -> Outcome:
-        """The same with its timings; `_replace` takes twice as long, and this is done for every file."""
-        return Outcome._make((*self[:-1], timings))
+        """The same with its timings, made in the shortest way: it is done for every file."""
+        return tuple.__new__(Outcome, self[:-1] + (timings,))  # noqa: RUF005 - takes half as long
 
     def __repr__(self) -> str:
         return _shown(self, "location_credentials")

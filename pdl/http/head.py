@@ -150,6 +150,11 @@ class HeadParser:
         """A line has come that is not yet part of a finished head."""
         return self._size > 0 or self._informational > 0
 
+    @property
+    def informed(self) -> bool:
+        """Informational responses have come."""
+        return self._informational > 0
+
     def feed(self, line: bytes) -> ResponseHead | None:
         """Take one line with its line end.
 

@@ -72,10 +72,15 @@ class Carriage:
         self.handle = handle
         handle.mount(self)
 
-    def find_addresses(self, *, waited: bool) -> None:
-        """The addresses to connect to are there."""
+    def await_name(self) -> None:
+        """The name is being looked up."""
         if self._stages is not None:
-            self._stages.find_addresses(waited=waited)
+            self._stages.await_name()
+
+    def find_addresses(self) -> None:
+        """The name that was waited for has been looked up."""
+        if self._stages is not None:
+            self._stages.find_addresses()
 
     def set_out(self) -> None:
         """It was held up; that is no part of the time that it may take to connect."""
@@ -154,6 +159,8 @@ class Carriage:
 
     def _on_head(self, head: ResponseHead) -> None:
         self._head = head
+        if self._stages is not None:
+            self._stages.read_head(informed=self._parser is not None and self._parser.informed)
         if head.chunked and head.has_body:
             self._chunks = ChunkDecoder()
         if not self.transfer.on_head(head):

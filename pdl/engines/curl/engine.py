@@ -72,10 +72,11 @@ class CurlEngine:
             self._resolved.append(carriage)
             self._loop.ring()
 
+        carriage.await_name()
         self._named[carriage] = lookup, tell
         lookup.call_when_done(tell)
 
-    def _set_off(self, carriage: Carriage, lookup: Lookup, *, waited: bool = False) -> None:
+    def _set_off(self, carriage: Carriage, lookup: Lookup) -> None:
         """Give the attempt to libcurl, unless it has to wait until more is known of its origin."""
         origin, inquiries = carriage.origin, self._inquiries
         try:
@@ -83,8 +84,6 @@ class CurlEngine:
         except TransferError as error:
             self._ended.append(carriage.give_up(unreachable_proxy(error) if carriage.attempt.proxy else error))
             return
-        if self._settings.timings:
-            carriage.find_addresses(waited=waited)
         patient = inquiries.multiplexes(origin) if origin is not None else False
         if patient is not None:
             self._add(carriage, addresses, patient=patient)
@@ -129,7 +128,8 @@ class CurlEngine:
         while self._resolved:
             carriage = self._resolved.popleft()
             if (waited := self._named.pop(carriage, None)) is not None:
-                self._set_off(carriage, waited[0], waited=True)
+                carriage.find_addresses()
+                self._set_off(carriage, waited[0])
 
     def _collect(self) -> None:
         """Take back what libcurl is done with."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from functools import lru_cache
 from typing import Any, Protocol
 
 import pycurl
 
 from pdl import url as urls
-from pdl.engines import phases
 from pdl.http.routes import ca_location
 from pdl.http.transfer import Request, basic_credentials
 from pdl.model import Attempt, Headers
@@ -21,7 +20,6 @@ from pdl.settings import Settings
 _OUT_OF_REACH = 10**9  # milliseconds; a time-out of libcurl's own, where pdl's clocks judge
 _SUPPRESS_CONNECT_HEADERS = 265  # pycurl has no name for it; else the head of a proxy's answer to CONNECT comes too
 _BUFFER = 256 * 1024
-_H = ord("H")
 _STOP = 0
 """What a write callback answers to end its transfer: it took fewer bytes than it was given."""
 _NAMES_TRUSTED = 20.0
@@ -49,7 +47,6 @@ class Handle:
         "fresh",
         "headers",
         "lines",
-        "marks",
         "origin",
         "patient",
         "proxy",
@@ -58,7 +55,7 @@ class Handle:
         "secure",
     )
 
-    def __init__(self, curl: Any, *, timed: bool = False) -> None:
+    def __init__(self, curl: Any) -> None:
         self.curl = curl
         self.origin = ""
         self.secure = self.patient = self.fresh = False
@@ -67,21 +64,17 @@ class Handle:
         self.addresses = _NONE_SET
         """What was last set, and when."""
         self.lines: list[bytes] = []
-        self.marks: list[float] = []
-        """When each response began, the informational ones included, if that is wanted."""
         self.rider: Rider | None = None
         self.raised: BaseException | None = None
         """What was raised while the rider took a piece: by a signal handler, or by a bug."""
         body = self._take_body()
         next(body)
-        curl.setopt(pycurl.HEADERFUNCTION, self._timed_lines() if timed else self.lines.append)
+        curl.setopt(pycurl.HEADERFUNCTION, self.lines.append)
         curl.setopt(pycurl.WRITEFUNCTION, body.send)
 
     def mount(self, rider: Rider) -> None:
         """Have the answers of the next transfer go to this one."""
         self.lines.clear()
-        if self.marks:
-            self.marks.clear()
         self.raised = None
         self.rider = rider
 
@@ -89,29 +82,6 @@ class Handle:
         """Have the next transfer make a connection of its own."""
         self.curl.setopt(pycurl.FRESH_CONNECT, 1)
         self.fresh = True
-
-    def _timed_lines(self) -> Callable[[bytes], object]:
-        """What takes a head's lines, and marks the time of each that begins a response."""
-        lines = self._take_lines(self.marks)
-        next(lines)
-        return lines.send
-
-    def _take_lines(self, marks: list[float]) -> Generator[int | None, bytes, None]:
-        """Take the lines of heads as they are sent here."""
-        answer: int | None = None
-        append = self.lines.append
-        while True:
-            try:
-                while True:
-                    line = yield answer
-                    answer = append(line)
-                    if line[0] == _H and line.startswith(b"HTTP/"):  # the former is cheap, and few fields pass it
-                        marks.append(phases.now())
-            except GeneratorExit:
-                raise
-            except BaseException as error:
-                self.raised = error
-                answer = _STOP
 
     def _take_body(self) -> Generator[int | None, bytes, None]:
         """Take the pieces of bodies as they are sent here."""
@@ -211,7 +181,7 @@ class Handles:
             curl.setopt(option, value)
         for option in (pycurl.SSLVERSION, pycurl.PROXY_SSLVERSION):
             curl.setopt(option, pycurl.SSLVERSION_TLSv1_2)
-        return Handle(curl, timed=self._settings.timings)
+        return Handle(curl)
 
     def _aim(self, handle: Handle, origin: str, proxy: str | None) -> None:
         """Set where a handle's connection goes, and how."""

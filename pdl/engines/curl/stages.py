@@ -23,7 +23,14 @@ from pdl.model import Attempt, Timings
 if TYPE_CHECKING:
     from .handles import Handle
 
+_NUM_CONNECTS, _STARTTRANSFER_TIME, _TOTAL_TIME = (
+    pycurl.NUM_CONNECTS,
+    pycurl.STARTTRANSFER_TIME,
+    pycurl.TOTAL_TIME,
+)
 _QUEUE_TIME = getattr(pycurl, "QUEUE_TIME_T", None)  # microseconds; from libcurl 8.6 on
+
+_new = tuple.__new__
 
 
 class _Connection(NamedTuple):
@@ -41,45 +48,66 @@ class _Connection(NamedTuple):
 
 
 class Stages:
-    """What is measured of one attempt, the making of which is its beginning."""
+    """What is measured of one attempt by pdl's own clock; the rest is asked of libcurl at the end."""
 
-    __slots__ = ("_began", "_dns", "done")
+    done = False
+    """libcurl has ended the transfer, not pdl."""
+    _began = _dns = _read = 0.0
+    _informed = False
 
-    def __init__(self) -> None:
+    def await_name(self) -> None:
+        """The name is being looked up; libcurl is given addresses."""
         self._began = now()
-        self._dns: float | None = None
-        self.done = False
-        """libcurl has ended the transfer, not pdl."""
 
-    def find_addresses(self, *, waited: bool) -> None:
-        """The addresses are there; libcurl has no names to look up."""
-        self._dns = now() - self._began if waited else 0.0
+    def find_addresses(self) -> None:
+        """What was waited for is there."""
+        self._dns = now() - self._began
+
+    def read_head(self, *, informed: bool) -> None:
+        """The head of the final response has been read, which is when its body begins, or soon after.
+
+        Args:
+            informed: there were informational responses before it.
+        """
+        self._read, self._informed = now(), informed
 
     def timings(self, attempt: Attempt, handle: Handle | None, *, answered: bool) -> Timings:
         """What has been measured.
 
         Args:
             attempt: that was carried.
-            handle: that carried it, before it is taken out of the loop; None if there was none yet.
+            handle: that carried it, before it is taken out of the loop; None if there were no addresses for one.
             answered: the head of the final response has come.
         """
         if handle is None:
-            return Timings(self._dns)
-        info, marks = handle.curl.getinfo, handle.marks
-        if answered and self.done and not handle.patient and len(marks) == 1 and not info(pycurl.NUM_CONNECTS):
-            first = info(pycurl.STARTTRANSFER_TIME)  # as nearly all go
-            return Timings(self._dns, 0.0, 0.0, first, info(pycurl.TOTAL_TIME) - first)
+            return Timings()
+        info = handle.curl.getinfo
+        if answered and self.done and not (info(_NUM_CONNECTS) or handle.patient or self._informed):
+            wait = info(_STARTTRANSFER_TIME)
+            # as nearly all go, so it is made in the shortest way
+            return _new(Timings, (self._dns, 0.0, 0.0, wait, info(_TOTAL_TIME) - wait))
+        return self._timings(attempt, handle, info, answered=answered)
+
+    def _timings(
+        self, attempt: Attempt, handle: Handle, info: Callable[[int], float], *, answered: bool
+    ) -> Timings:
+        """The same, whatever has happened."""
         asked = answered or (not self.done and info(pycurl.PRETRANSFER_TIME) > 0.0)
-        if info(pycurl.NUM_CONNECTS):
+        if info(_NUM_CONNECTS):
             connection = _made(attempt, info, asked=asked)
         else:
             connection = _kept(handle) if asked else _Connection()
         connect, tls, ready = connection
-        if not answered or not marks:
+        if not answered:
             return Timings(self._dns, connect, tls)
-        final = info(pycurl.STARTTRANSFER_TIME) + marks[-1] - marks[0]
-        body = info(pycurl.TOTAL_TIME) - final if self.done else now() - marks[-1]
-        return Timings(self._dns, connect, tls, max(0.0, final - ready), max(0.0, body))
+        first = info(_STARTTRANSFER_TIME)
+        if self.done and not self._informed:
+            body = info(_TOTAL_TIME) - first
+        else:
+            body = now() - self._read
+            if self._informed and self.done:
+                first = max(first, info(_TOTAL_TIME) - body)
+        return Timings(self._dns, connect, tls, max(0.0, first - ready), max(0.0, body))
 
 
 def _made(attempt: Attempt, info: Callable[[int], float], *, asked: bool) -> _Connection:
