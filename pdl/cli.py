@@ -25,7 +25,8 @@ from .voice import results, say
 if TYPE_CHECKING:
     from .demo import Demo
     from .progress import Reporter
-    from .report.compare import Comparer, Plan
+    from .report.compare import Comparer
+    from .report.plan import Plan
     from .reporting import RunObserver, Wishes
     from .run import Run
     from .sources import Source
@@ -179,7 +180,8 @@ def command(context: click.Context, /, sources: tuple[str, ...], **options: Any)
     face = {name: options.pop(name) for name in FACE if name in options}
     named, jobs = options.pop("engine"), options.pop("jobs")
     field: Field = named if "engine" in given else (), jobs
-    _check_face(face, field)
+    has_list = bool(sources) or from_ledger or face["demo"]
+    _check_face(face, field, has_list=has_list)
     settings = Settings(engine=named[0] if named[0] != _ALL else _DEFAULTS.engine, jobs=jobs[0], **options)
     if looks:
         return _look(sources, settings, face)
@@ -196,12 +198,14 @@ def command(context: click.Context, /, sources: tuple[str, ...], **options: Any)
     return _download(_open(sources) if sources else None, settings, face)
 
 
-def _check_face(face: dict[str, Any], field: Field) -> None:
+def _check_face(face: dict[str, Any], field: Field, *, has_list: bool) -> None:
     """Refuse what makes no sense together."""
     if face["json_lines"] and face["paths"]:
         raise click.UsageError("--json and --paths exclude each other")
     if (face["json_lines"] or face["paths"]) and sys.stdout is None:
         raise click.UsageError("--json and --paths need standard output, which is closed")
+    if face["report"] and not any(face["report"]) and sys.stdout is None:
+        raise click.UsageError("--report without a file needs standard output, which is closed")
     engine_names, jobs = field
     compares = len(engine_names) != 1 or len(jobs) > 1 or _ALL in engine_names
     if not face["report"]:
@@ -211,9 +215,15 @@ def _check_face(face: dict[str, Any], field: Field) -> None:
                     f"several engines are compared, and so are several -j: {option} needs --report"
                 )
         compares = False
+    elif not has_list and not face["status"] and face["export"] is None:
+        if engine_names:
+            raise click.UsageError("without a SOURCE --report tells what the ledger knows, and -e runs nothing")
+        compares = False
     for name in ("rounds", "sample", "yes"):
         if face[name] and not compares:
-            raise click.UsageError(f"--{name} is for comparisons: --report, without -e or with several")
+            raise click.UsageError(
+                f"--{name} is for comparisons: a SOURCE and --report, without -e or with several"
+            )
 
 
 class _Report(NamedTuple):
@@ -251,12 +261,15 @@ def _report(asked: _Report) -> int:
     source = _open(asked.sources) if asked.sources else None
     try:
         prints = face["json_lines"] or face["paths"]
-        wishes = reporting.wishes(face, source.paths if source is not None else ())
+        wishes = reporting.wishes(face, settings, source.paths if source is not None else ())
         if source is None and not face["demo"] and not asked.from_ledger:
+            if settings.no_state:
+                raise click.UsageError("--report shows what the ledger knows, and --no-state keeps none")
             return reporting.report_ledger(settings, wishes)
         if not asked.compares:
             observer = reporting.RunObserver(
-                replace(settings, timings=True), wishes._replace(printed=not prints, as_json=False)
+                replace(settings, timings=True),
+                wishes._replace(printed=wishes.printed and not prints, as_json=False),
             )
             if prints and not wishes.files:
                 raise click.UsageError("--json and --paths print results: --report needs a file beside them")
@@ -303,7 +316,7 @@ def _compare_on_demo(plan: Plan, wishes: Wishes, face: dict[str, Any], *, tempor
         publish = partial(_publish, face=face, witnesses=(demo.witness,))
         plan = replace(plan, settings=demo.settings, notes=tuple(demo.notes(told=face["preset"] is not None)))
         code = compare(open_source(demo.server.urls), plan, wishes, publish, asks=False)
-        return _judge_demo(demo, code, face)
+        return _judge_demo(demo, code, face) if demo.witness.results else code  # of a sample nothing is kept
 
 
 def _list_engines() -> int:
@@ -427,7 +440,8 @@ def _opened_demo(settings: Settings, face: dict[str, Any], *, temporary: bool) -
         if face["preset"]:
             _say_unless_quiet(face, f"{preset.name}: {preset.story}")
         yield demo
-        _say_unless_quiet(face, demo.place)
+        if demo.has_files:
+            _say_unless_quiet(face, demo.place)
 
 
 def _say_unless_quiet(face: dict[str, Any], text: str) -> None:

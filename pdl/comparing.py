@@ -15,8 +15,8 @@ from .settings import settings_from
 from .sources import open_source
 
 if TYPE_CHECKING:
-    from .report.compare import Plan
     from .report.comparison import Comparison
+    from .report.plan import Plan
 
 
 def compare(  # noqa: PLR0913 - options by their names, as in iter_downloads
@@ -49,21 +49,29 @@ def compare(  # noqa: PLR0913 - options by their names, as in iter_downloads
         SourceError: the list cannot be read, or is empty.
         DestinationError: the destination cannot be used, another run holds it, or its disk is full.
     """
-    from .report.compare import Plan  # noqa: PLC0415 - needs psutil, which costs those who only download
-    from .report.contestants import field  # noqa: PLC0415 - see above
+    from .report.contestants import field  # noqa: PLC0415 - needs what costs those time who only download
+    from .report.plan import Plan  # noqa: PLC0415 - see above
 
-    names = [engines] if isinstance(engines, str) else list(engines)
-    numbers = [jobs] if isinstance(jobs, int) else list(jobs)
+    names, numbers = _listed("engines", engines, str), _listed("jobs", jobs, int)
+    if "engine" in settings:
+        raise SettingsError("a comparison takes engines=[...], and no engine")
     if urls is None:
         raise SourceError("a comparison needs a list; it takes nothing from the ledger")
     if not numbers:
         raise SettingsError("jobs takes a number, or several")
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="pdl-comparison-")) if dest is None else dest
-        for each in numbers:
-            checked = settings_from({"dest": folder, "jobs": each, **settings})
+        checked = settings_from({"dest": folder, "jobs": numbers[0], **settings})
         plan = Plan(checked, field(names, numbers, checked), rounds, sample, publishes=dest is not None)
         return _carry_out(plan, urls, progress=progress)
+
+
+def _listed(name: str, given: Any, kind: type) -> list[Any]:
+    """One value or several, as a list."""
+    try:
+        return [given] if isinstance(given, kind) else list(given)
+    except TypeError:
+        raise SettingsError(f"{name} takes one or several, not {given!r}") from None
 
 
 def _carry_out(plan: Plan, urls: Urls, *, progress: bool) -> Comparison:
@@ -74,6 +82,7 @@ def _carry_out(plan: Plan, urls: Urls, *, progress: bool) -> Comparison:
     comparer = Comparer(open_source(urls), plan, telling)
     try:
         try:
+            comparer.prepare()
             comparer.measure()
         finally:
             telling.close()

@@ -6,23 +6,27 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import click
 
-from .errors import DestinationError
+from .errors import DestinationError, PdlError
 from .interrupts import Interrupts
 from .progress import amount
 from .progress.text import duration
-from .report.compare import Comparer, Plan, StoppedError
+from .report.compare import Comparer, StoppedError
 from .report.comparison import Comparison
 from .report.contestants import field as field_of
 from .report.look import Estimate
+from .report.plan import Plan
 from .report.telling import Telling
 from .reporting import Wishes, hand_out
 from .settings import Settings
 from .sources import Source
 from .voice import say
+
+T = TypeVar("T")
 
 _ASKED_FROM_BYTES = 10**9
 _ASKED_FROM_SECONDS = 600.0
@@ -55,35 +59,46 @@ def compare(
         The exit code.
     """
     comparer = Comparer(source, plan, telling := Telling(shown=not wishes.quiet))
-    fault, code = None, 0
+    faults: list[Exception] = []
+    code = 0
+    interrupts = Interrupts(lambda _: comparer.stop())
     try:
-        with Interrupts(lambda _: comparer.stop()) as interrupts, suppress(StoppedError):
-            if asks:
-                _agree(comparer.look(), plan, wishes)
-            fault = _measured(comparer, telling)
-        if fault is None and comparer.may_publish:
-            code = publish(comparer)
+        with suppress(StoppedError):
+            with interrupts:
+                comparer.prepare()
+                estimated = comparer.look() if asks else None
+            if estimated is not None:
+                _agree(estimated, plan, wishes)  # where Ctrl-C is an answer
+            with interrupts:
+                _catch(faults, partial(_measure, comparer, telling))
+        if not faults and comparer.may_publish:
+            code = _catch(faults, partial(publish, comparer)) or 0
         comparison = comparer.comparison()
     finally:
         comparer.close()
-    if fault is not None:
+    for fault in faults:
         say(f"pdl: {fault}")
     if comparison.measurements or interrupts.received is None:
         hand_out(comparison, wishes)
     if interrupts.received is not None:
         return int(interrupts.received.code or 1)
-    return 1 if fault is not None else code or _exit_code(comparison)
+    return 1 if faults else code if comparison.published else code or _exit_code(comparison)
 
 
-def _measured(comparer: Comparer, telling: Telling) -> DestinationError | None:
-    """Measure; answers what ended that early, for what was measured before counts."""
+def _catch(faults: list[Exception], step: Callable[[], T]) -> T | None:
+    """Take a step; what goes wrong in it is told after the report of what was measured, which it must not cost."""
+    try:
+        return step()
+    except (PdlError, OSError) as error:
+        faults.append(error)
+        return None
+
+
+def _measure(comparer: Comparer, telling: Telling) -> None:
     try:
         comparer.measure()
-    except DestinationError as error:
-        return error
     finally:
         telling.close()
-    return None
 
 
 def _agree(estimated: Estimate, plan: Plan, wishes: Wishes) -> None:
@@ -93,26 +108,29 @@ def _agree(estimated: Estimate, plan: Plan, wishes: Wishes) -> None:
         UsageError: nobody can be asked, and it takes more than may be taken for granted.
         DestinationError: the disk has no room for it.
     """
-    if not wishes.quiet:
-        say(f"pdl: {_foreseen(estimated, plan)}")
     _check_room(estimated, plan.settings.dest)
     large = (estimated.size or 0.0) > _ASKED_FROM_BYTES or estimated.seconds > _ASKED_FROM_SECONDS
+    asks = not wishes.yes and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+    if asks or not wishes.quiet:
+        say(f"pdl: {_foreseen(estimated, plan)}")
     if wishes.yes:
         return
-    if sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty():
+    if asks:
         click.confirm("pdl: go on?", default=not large, abort=True, err=True)
     elif large:
-        takes = f"{amount(estimated.size or 0.0)} and {duration(estimated.seconds)}"
+        least = "at least " if estimated.is_least else ""
+        takes = f"{least}{amount(estimated.size or 0.0)} and {duration(estimated.seconds)}"
         raise click.UsageError(f"a comparison that takes {takes} needs --yes; --sample N takes less")
 
 
 def _foreseen(estimated: Estimate, plan: Plan) -> str:
     hosts = "1 host" if estimated.hosts == 1 else f"{estimated.hosts:,} hosts"
     size = "bytes unknown, as no file came" if estimated.size is None else amount(estimated.size)
+    about = "more than" if estimated.is_least else "about"
     rounds = "1 round" if plan.rounds == 1 else f"{plan.rounds} rounds"
     return (
         f"{estimated.entries:,} entries on {hosts}, with {len(plan.field.contestants)} settings, in {rounds} and "
-        f"one to warm up: {estimated.requests:,} requests, {size}, about {duration(estimated.seconds)}, "
+        f"one to warm up: {estimated.requests:,} requests, {size}, {about} {duration(estimated.seconds)}, "
         f"by a look at {estimated.looked_at}"
     )
 
@@ -133,6 +151,6 @@ def _exit_code(comparison: Comparison) -> int:
     last = [each for each in comparison.measurements if each.round] or list(comparison.measurements)
     if not last:
         return 1
-    if not any(each.failed for each in last):
-        return 0
-    return 3 if any(each.done or each.skipped for each in last) else 4
+    if any(each.done or each.skipped for each in last):
+        return 3 if any(each.failed for each in last) else 0
+    return 4

@@ -226,6 +226,8 @@ class Outcome(NamedTuple):
         retries: further tries that the failure is worth, where that is fewer than its kind is granted.
         errno: what the system said, of a `disk` failure or where it has no more files to open.
         proxy_failed: it was the proxy's own failure, so that other URLs would fare no better.
+        past: the attempts and seconds that the download took, from an engine that only hands over what was
+            fetched before.
         timings: where the time went, if that is wanted and the engine can tell.
     """
 
@@ -249,6 +251,7 @@ class Outcome(NamedTuple):
     retries: int | None = None
     errno: int | None = None
     proxy_failed: bool = False
+    past: tuple[int, float] | None = None
     timings: Timings | None = None
 
     def timed(self, timings: Timings) -> Outcome:

@@ -38,16 +38,17 @@ class Wishes(NamedTuple):
     yes: bool
 
 
-def wishes(face: Mapping[str, Any], lists: Iterable[str]) -> Wishes:
+def wishes(face: Mapping[str, Any], settings: Settings, lists: Iterable[str]) -> Wishes:
     """What the options of the command's face say of a report; its files are checked before anything starts.
 
     Raises:
         SettingsError: one of the files cannot take a report.
     """
-    avoid = list(lists)
+    avoid = [*lists, *filter(None, (settings.failed, settings.checksums))]
     files = {path: ReportFile(path, avoid) for path in face["report"] if path}
     as_json = bool(face["json_lines"])
-    return Wishes(files, printed=not as_json, as_json=as_json, quiet=face["quiet"], yes=face["yes"])
+    printed = not as_json and sys.stdout is not None
+    return Wishes(files, printed=printed, as_json=as_json, quiet=face["quiet"], yes=face["yes"])
 
 
 def report_ledger(settings: Settings, wishes: Wishes) -> int:

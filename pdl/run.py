@@ -78,6 +78,7 @@ class Run:
         self._started = time.monotonic()
         self._deadline = math.inf if settings.deadline is None else self._started + settings.deadline
         self._losses: list[Exception] = []
+        self._under_way = 0  # while the loop last waited: when something has ended, others are about to begin
         self._read_whole = False
         self._fault: BaseException | None = None  # what ended the source; raised when all before it has ended
         self._stop: Stop | None = None
@@ -150,6 +151,7 @@ class Run:
             while not self._over():
                 self._feed()
                 self._start()
+                self._under_way = self._scheduler.active
                 if self._held and (not self._scheduler.active or self._held.is_due(time.monotonic())):
                     self._settle_held(self._held)
                 for event in self._wait(0.0 if self._untold else self._patience()):
@@ -340,6 +342,7 @@ class Run:
         else:
             size = 0
             self._leave_part(task, outcome)
+        attempts, seconds = outcome.past or (task.attempts, ended.seconds)
         return Result(
             index=task.row,
             status="done" if done else "skipped" if same else "failed",
@@ -350,9 +353,9 @@ class Run:
             message=outcome.message,
             http_status=outcome.status,
             size=size,
-            attempts=task.attempts,
+            attempts=attempts,
             final_url=task.url if task.url != task.download.url else None,
-            seconds=ended.seconds,
+            seconds=seconds,
             where=task.download.where,
             line=task.download.line,
             timings=ended.outcome.timings,
@@ -561,7 +564,7 @@ class Run:
             fraction=fraction,
             total=total,
             running=tuple(Running(t.row, t.path, t.size, t.total) for t in running[:_RUNNING_SHOWN]),
-            active=len(running),
+            active=self._under_way,
         )
 
     # -- the end
@@ -595,6 +598,7 @@ class Run:
         """Tell the last news and close what holds files, each step whatever happens to the others."""
         now = time.monotonic()
         self._seconds = now - self._started
+        self._under_way = 0
         steps: list[Callable[[], object]] = [partial(self._settle_held, self._held)] if self._held else []
         steps += [self._tell_verified, self._close_ledger]
         steps += [self._intake.close, self._publisher.close, self._close_failed]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from pdl.settings import Settings
@@ -43,9 +44,8 @@ def open_demo(
         with DemoServer(preset.knobs if knobs is None else knobs) as server:
             yield Demo(replace(settings, dest=dest, proxy=proxy), server, preset)
     finally:
-        if temporary:
-            with suppress(OSError):  # it is not empty
-                os.rmdir(dest)
+        if temporary and set(os.listdir(dest)) <= {".pdl"}:
+            shutil.rmtree(dest, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,11 @@ class Demo:
             f"the demo's server, {processes} on this machine, answers at most about {limit.rate:,.0f} requests/s "
             f"and {limit.speed / 1e6:,.0f} MB/s with these files, without delays and asked by one process"
         )
+
+    @property
+    def has_files(self) -> bool:
+        """Something is where the files go."""
+        return bool(set(os.listdir(self.settings.dest)) - {".pdl"})
 
     @property
     def place(self) -> str:

@@ -4,149 +4,97 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
-from typing import Protocol
 
-from pdl.errors import DestinationError, PdlError, SettingsError, SourceError
+from pdl.errors import DestinationError, PdlError, SourceError
 from pdl.progress import Reporter
 from pdl.run import Run
 from pdl.settings import Settings
 from pdl.sources import Source
+from pdl.storage.comparisons import ComparisonFolder, remove_comparisons
 from pdl.storage.destination import prepare_destination
+from pdl.storage.failed_list import check_failed_list
 from pdl.storage.hold import Hold
-from pdl.storage.reading import Ledger
 from pdl.storage.state import prepare_state, state_folder
 
 from .about import About, about
 from .comparison import Comparison, Measurement
-from .contestants import Field, label
-from .difference import Difference, differences, in_words
+from .contestants import label
+from .copies import Copies, Copy
 from .laboratory import Laboratory, Seen
 from .limit import limit
 from .look import JOBS, SECONDS, Estimate, estimate, some_of
 from .measuring import Order
+from .plan import Plan, Teller
 from .ranking import Contestant, by_contestant, rows, times_of, winner
 from .replay import ReplayEngine
 from .sample import sample
-from .spool import SpooledSource, spool
+from .spool import Spooled, SpooledSource, spool
 from .verdict import verdict
-
-_FOLDER = "comparison"
-"""Below `DEST/.pdl`: the list, and the copies that are measured."""
-_KEPT_DIFFERENCES = 1000
-
-
-class Teller(Protocol):
-    """Who is told how a comparison goes."""
-
-    def begins(self, name: str, step: int, steps: int) -> None:
-        """A measurement begins.
-
-        Args:
-            name: of what is measured, and in which round.
-            step: measurements before it.
-            steps: all of them.
-        """
-
-    def goes_on(self, fraction: float) -> None:
-        """So much of the measurement is done, from 0 to 1."""
-
-    def ended(self, measurement: Measurement) -> None:
-        """A measurement has ended."""
-
-    def notes(self, text: str) -> None:
-        """Something went otherwise than it should."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be compared.
-
-    Args:
-        settings: of the job; `engine` and `jobs` are the contestants' affair.
-        field: who takes part.
-        rounds: that are measured, after one to warm up.
-        sample: entries to take of the list; None takes all.
-        publishes: have the files in the destination at the end; not of a sample.
-        notes: what is known of the list or its servers, a sentence each.
-    """
-
-    settings: Settings
-    field: Field
-    rounds: int = 5
-    sample: int | None = None
-    publishes: bool = True
-    notes: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for name in ("rounds", "sample"):
-            value = getattr(self, name)
-            if name == "sample" and value is None:
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise SettingsError(f"{name} takes a whole number from 1, not {value!r}")
-        for name in ("update", "verify", "dry_run", "retry_failed", "no_state"):
-            if getattr(self.settings, name) not in (None, False):
-                option = name.replace("_", "-")
-                raise SettingsError(
-                    f"a comparison fetches the whole list again and again, which does not go with --{option}; "
-                    "name one engine to have a report of that run alone"
-                )
 
 
 class Comparer:
-    """Compares engines on one list; holds the destination until it is closed.
+    """Compares engines on one list: `prepare`, perhaps `look`, `measure`, perhaps `publication`, and `close`.
+
+    The destination is held from `prepare` on. The list is read to its end, and closed, whatever happens.
 
     Args:
-        source: the list; read to its end, and closed.
+        source: the list.
         plan: what is to be compared.
         teller: is told how it goes.
-
-    Raises:
-        DestinationError: the destination cannot be used, or a run holds it.
-        SourceError: the list breaks in the middle, or is empty.
-        OSError: the disk is full.
     """
 
     def __init__(self, source: Source, plan: Plan, teller: Teller) -> None:
+        self._source = source
+        self._source_paths = source.paths
         self._plan = plan
         self._teller = teller
         self._laboratory = Laboratory()
+        self._hold: Hold | None = None
+        self._folder: ComparisonFolder | None = None
+        self._states: str | None = None  # a folder for the ledgers of measurements, where they are to be elsewhere
+        self._copies = Copies()
         self._measured: list[Measurement] = []
         self._notes: list[str] = []
         self._broken: dict[Contestant, str] = {}
-        self._kept: _Copy | None = None
         self._interrupted = False
-        self._published = False
-        self._source_paths = source.paths
-        with ExitStack() as undo:
-            undo.callback(source.close)
-            self._home = os.path.dirname(prepare_destination(plan.settings.dest))
-            self._folder = os.path.join(self._home, _FOLDER)
-            self._hold = self._take_hold()
-            undo.callback(self.close)
-            _remove(self._folder)
-            os.mkdir(self._folder, 0o700)
-            self._whole = spool(source, self._path("list"), self._check)
-            undo.pop_all()
-        if not self._whole.entries:
-            self.close()
-            raise SourceError("the list is empty: there is nothing to compare")
-        self._listed = self._whole
-        if plan.sample is not None and plan.sample < self._whole.entries:
-            self._listed = sample(self._whole, plan.sample, self._path("sample"))
+        self._publication: Run | None = None
+        self._whole = self._listed = Spooled("")
 
-    def _take_hold(self) -> Hold:
-        settings = self._plan.settings
+    def prepare(self) -> None:
+        """Take the destination, and read the list.
+
+        Raises:
+            StoppedError: it was told to stop.
+            DestinationError: the destination cannot be used, or a run holds it.
+            SourceError: the list breaks in the middle, or has nothing to compare on.
+            OSError: the disk is full.
+        """
+        plan, settings = self._plan, self._plan.settings
+        home = os.path.dirname(prepare_destination(settings.dest))
+        if settings.failed is not None:
+            check_failed_list(settings.failed)
         if settings.state_dir is not None:
             prepare_state(settings.dest, settings.state_dir)
-        return Hold(settings.dest, state_folder(settings.dest, settings.state_dir), home=self._home)
+        self._hold = Hold(settings.dest, state_folder(settings.dest, settings.state_dir), home=home)
+        remove_comparisons(home)
+        self._folder = ComparisonFolder(home)
+        if settings.state_dir is not None:
+            self._states = tempfile.mkdtemp(prefix="comparison-", dir=settings.state_dir)
+        self._whole = self._listed = spool(self._source, self._path("list"), self._check)
+        if not self._whole.entries:
+            raise SourceError("the list is empty: there is nothing to compare")
+        if plan.sample is not None and plan.sample < self._whole.entries:
+            self._listed = sample(self._whole, plan.sample, self._path("sample"))
+            if not self._listed.entries:
+                raise SourceError("the list has no URL: there is nothing to take a sample of")
 
     def _path(self, name: str) -> str:
-        return os.path.join(self._folder, name)
+        assert self._folder is not None
+        return os.path.join(self._folder.path, name)
 
     def _check(self) -> None:
         if self._laboratory.is_stopped:
@@ -158,12 +106,14 @@ class Comparer:
 
     def close(self) -> None:
         """Remove what was measured, and let others have the destination; again does nothing."""
-        self._hold.release()
-        with suppress(OSError):
-            _remove(self._folder)
-        if (state := self._plan.settings.state_dir) is not None:
+        self._source.close()
+        if self._folder is not None:
+            self._folder.remove()
+        if self._states is not None:
             with suppress(OSError):
-                _remove(os.path.join(state, _FOLDER))
+                shutil.rmtree(self._states)
+        if self._hold is not None:
+            self._hold.release()
 
     @property
     def settings(self) -> Settings:
@@ -183,7 +133,7 @@ class Comparer:
         some = some_of(listed, self._path("look.list"))
         settings = replace(self._settings(("auto", JOBS), self._path("look")), deadline=SECONDS)
         seen = self._laboratory.measure(Order(settings, some.path, some.entries), self._teller.goes_on)
-        _remove(self._path("look"))
+        shutil.rmtree(settings.dest, ignore_errors=True)
         self._check()
         if seen.told.error is not None:
             raise PdlError(seen.told.error)
@@ -226,8 +176,14 @@ class Comparer:
         if told.error is not None:
             self._leave_out(contestant, told.error, dest)
             return
-        differing = self._hold_against_kept(contestant, seen, dest, name)
-        measurement = _measurement(contestant, number, seen, differing)
+        copy = Copy(dest, order.settings.state_dir, contestant[0], told.done, told.stopped)
+        found = self._copies.take(copy, lambda: self._laboratory.is_stopped)
+        if found is None:
+            return
+        if found.differing:
+            self._notes.append(f"{name}: {found.words}")
+            self._teller.notes(self._notes[-1])
+        measurement = _measurement(contestant, number, seen, found.differing)
         self._measured.append(measurement)
         self._teller.ended(measurement)
 
@@ -236,45 +192,22 @@ class Comparer:
             return
         self._broken[contestant] = why
         self._teller.notes(f"{label(contestant)} is left out: {why}")
-        with suppress(OSError):
-            _remove(dest)
+        shutil.rmtree(dest, ignore_errors=True)
 
     def _settings(self, contestant: Contestant, dest: str) -> Settings:
         """Of a measurement: those of the job, into a folder of its own."""
         engine, jobs = contestant
-        state = self._plan.settings.state_dir
+        states = self._states
         return replace(
             self._plan.settings,
             engine=engine,
             jobs=jobs,
             dest=dest,
-            state_dir=None if state is None else os.path.join(state, _FOLDER, os.path.basename(dest)),
+            state_dir=None if states is None else os.path.join(states, os.path.basename(dest)),
             failed=None,
-            checksums=None,
             overwrite=False,
             timings=True,
         )
-
-    def _hold_against_kept(self, contestant: Contestant, seen: Seen, dest: str, name: str) -> int:
-        """Compare with the copy that is kept, and keep the better one; answers how many entries differ."""
-        ours = _Copy(dest, contestant[0], seen.told.done, self._settings(contestant, dest).state_dir)
-        if self._kept is None:
-            self._kept = ours
-            return 0
-        found: list[Difference] = []
-        count = 0
-        for each in differences(self._kept.ledger(), self._kept.dest, ours.ledger(), ours.dest):
-            count += 1
-            if len(found) < _KEPT_DIFFERENCES:
-                found.append(each)
-        if count:
-            kind = "contents" if any(each.content for each in found) else "ends"
-            self._notes.append(f"{name}: {count:,} entries with other {kind}: {in_words(found)}")
-            self._teller.notes(self._notes[-1])
-        if ours.done > self._kept.done:
-            ours, self._kept = self._kept, ours
-        ours.remove()
-        return count
 
     # -- what was found
 
@@ -297,10 +230,10 @@ class Comparer:
             winner=named,
             verdict=verdict(ranked, named),
             left_out=left_out,
-            notes=(*plan.notes, *self._notes),
+            notes=(*plan.notes, *self._notes, *self._partly_published()),
             measurements=tuple(self._measured),
             interrupted=self._interrupted,
-            published=self._published,
+            published=self._is_published,
         )
 
     # -- the result
@@ -308,12 +241,9 @@ class Comparer:
     @property
     def may_publish(self) -> bool:
         """A whole and checked copy is there, which the destination is to receive."""
-        return (
-            self._plan.publishes
-            and self._kept is not None
-            and self._listed is self._whole
-            and not self._laboratory.is_stopped
-        )
+        kept = self._copies.kept
+        wanted = self._plan.publishes and self._listed is self._whole
+        return wanted and kept is not None and kept.stopped is None and not self._laboratory.is_stopped
 
     def publication(self, reporter: Reporter) -> Run:
         """A run that brings the copy into the destination, as if it had fetched it; that is let go before.
@@ -321,17 +251,33 @@ class Comparer:
         Raises:
             DestinationError: another run was faster.
         """
-        kept, settings = self._kept, self._plan.settings
+        kept, settings = self._copies.kept, self._plan.settings
         assert kept is not None
-        self._hold.release()
+        assert self._hold is not None
         engine = ReplayEngine(kept.dest, kept.ledger(), kept.engine, named=settings.content_disposition)
         source = SpooledSource(self._whole.path, self._whole.entries, self._source_paths)
         changed = replace(
             settings, engine=engine, http3=False, proxy="", netrc=False, deadline=None, max_time=None,
             timings=False, max_redirects=max(1, settings.max_redirects),
         )  # fmt: skip
-        self._published = True
-        return Run(source, changed, reporter)
+        self._hold.release()
+        self._publication = Run(source, changed, reporter)
+        return self._publication
+
+    @property
+    def _is_published(self) -> bool:
+        """All that the copy has is in the destination."""
+        if self._publication is None:
+            return False
+        summary = self._publication.summary
+        return summary.read == self._whole.entries and not summary.left
+
+    def _partly_published(self) -> list[str]:
+        if self._publication is None or self._is_published:
+            return []
+        there = self._publication.summary.done
+        files = "1 file" if there == 1 else f"{there:,} files"
+        return [f"{files} came into the destination before that was stopped; without --report the rest is fetched"]
 
 
 class StoppedError(PdlError):
@@ -339,24 +285,6 @@ class StoppedError(PdlError):
 
     def __init__(self) -> None:
         super().__init__("stopped before anything was measured")
-
-
-@dataclass(frozen=True)
-class _Copy:
-    """What a measurement has fetched."""
-
-    dest: str
-    engine: str
-    done: int
-    state: str | None
-
-    def ledger(self) -> Ledger:
-        return Ledger(self.dest, state_dir=self.state)
-
-    def remove(self) -> None:
-        _remove(self.dest)
-        if self.state is not None:
-            _remove(self.state)
 
 
 def _about(plan: Plan) -> About:
@@ -382,7 +310,7 @@ def _measurement(contestant: Contestant, number: int, seen: Seen, differing: int
         errors=told.errors,
         user=seen.user,
         system=seen.system,
-        startup=told.startup,
+        working=told.working,
         rss=seen.rss,
         threads=seen.threads,
         processes=seen.processes,
@@ -395,15 +323,3 @@ def _measurement(contestant: Contestant, number: int, seen: Seen, differing: int
         blocked=seen.blocked,
         differing=differing,
     )
-
-
-def _remove(path: str) -> None:
-    """Remove a folder of ours with all that is in it, if it is there; a link in its place is not followed."""
-    try:
-        mode = os.lstat(path).st_mode
-    except FileNotFoundError:
-        return
-    if stat.S_ISDIR(mode):
-        shutil.rmtree(path)
-    else:
-        os.unlink(path)

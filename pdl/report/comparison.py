@@ -47,7 +47,7 @@ class Measurement:
         machine: share of all CPUs, from 0 to 1, that was in use by all programs together.
         blocked: share of looks, from 0 to 1, at which the process waited for the disk; None if nobody can tell.
         differing: entries whose file, or end, is another one than in the copy that all are held against.
-        startup: CPU seconds, of those above, until the run began.
+        working: CPU seconds, of those above, while it ran: without the start of Python.
         tail: share of the run, from 0 to 1, after the last moment when nearly as many as ever were under way.
     """
 
@@ -75,7 +75,7 @@ class Measurement:
     machine: float
     blocked: float | None
     differing: int = 0
-    startup: float = 0.0
+    working: float = 0.0
     tail: float = 0.0
 
     @property
@@ -119,7 +119,7 @@ class Row:
         bytes_per_second: bytes of them.
         user: CPU seconds in the processes' own code.
         system: CPU seconds in the system's.
-        cpu_per_file: CPU seconds a file; None where none came.
+        cpu_per_file: CPU seconds a file while it ran, without the start of Python; None where none came.
         rss: bytes, see `Measurement.rss`.
         threads: most at a time.
         processes: most at a time.
@@ -130,7 +130,7 @@ class Row:
         retries: requests after an entry's first.
         errors: entries that failed, by kind, all rounds together.
         differing: entries that differ from the copy that all are held against, all rounds together.
-        ratio: seconds for a file against the best's; None where none came.
+        ratio: seconds for a file against the best's; None where none came, or fewer than with others.
         limit: what held it back.
         is_best: the fastest, by the median; whether surely so, `Comparison.winner` says.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from pdl import engines
@@ -31,7 +32,8 @@ def field(names: Sequence[str], jobs: Sequence[int], settings: Settings) -> Fiel
         settings: of the job.
 
     Raises:
-        SettingsError: an unknown engine, one that was asked for by name and can't be used, or none that can.
+        SettingsError: a number that makes no sense, an unknown engine, one that was asked for by name and can't be
+            used, or none that can.
     """
     for name in names:
         if not isinstance(name, str):
@@ -46,7 +48,7 @@ def field(names: Sequence[str], jobs: Sequence[int], settings: Settings) -> Fiel
             usable.append(chosen)
     if not usable:
         raise SettingsError(f"no engine can be used: {'; '.join(left_out.values())}")
-    numbers = sorted(set(jobs))
+    numbers = sorted({replace(settings, jobs=each).jobs for each in jobs})
     pairs = [(name, each) for name in dict.fromkeys(usable) for each in (numbers if name != "sequential" else [1])]
     return Field(tuple(pairs), left_out)
 

@@ -32,12 +32,14 @@ class Course:
         self._every = 0.1  # seconds of a stretch
         self._active = self._looks = 0
         self._last: Progress | None = None
+        self._largest = 0
 
     def take(self, progress: Progress) -> None:
         """A snapshot, at most ten of which come in a second."""
         self._active += progress.active
         self._looks += 1
         self._last = progress
+        self._largest = max(self._largest, progress.size)
         last = self._points[-1].at if self._points else 0.0
         if progress.seconds - last >= self._every:
             point = _Point(progress.seconds, progress.done, progress.size, self._active, self._looks)
@@ -47,11 +49,13 @@ class Course:
                 self._merge_pairs()
 
     def _merge_pairs(self) -> None:
-        self._points = [
-            second._replace(active=first.active + second.active, looks=first.looks + second.looks)
-            for first, second in zip(self._points[::2], self._points[1::2], strict=True)
-        ]
+        self._points = list(map(_joined, self._points[::2], self._points[1::2]))
         self._every *= 2
+
+    @property
+    def size(self) -> int:
+        """Bytes on the disk at the end, of unfinished files as well."""
+        return self._largest
 
     def tail(self) -> float:
         """The share of the run, from 0 to 1, after the last moment when nearly as many as ever were under way."""
@@ -69,13 +73,21 @@ class Course:
         points = list(self._points)
         last = self._last
         if last is not None and (not points or last.seconds > points[-1].at):
-            points.append(_Point(last.seconds, last.done, last.size, self._active, max(1, self._looks)))
+            end = _Point(last.seconds, last.done, last.size, self._active, self._looks)
+            if points and last.seconds - points[-1].at < self._every / 2:  # too short for a rate of its own
+                end = _joined(points.pop(), end)
+            points.append(end)
         for point in points:
             took = point.at - before.at
             if took <= 0:
                 continue
-            active = point.active / point.looks
+            active = point.active / point.looks if point.looks else None
             size = max(0, point.size - before.size)  # what begins anew makes sizes shrink
             moments.append(Moment(before.at, (point.files - before.files) / took, size / took, active))
             before = point
         return tuple(moments)
+
+
+def _joined(first: _Point, second: _Point) -> _Point:
+    """Two stretches as one."""
+    return second._replace(active=first.active + second.active, looks=first.looks + second.looks)

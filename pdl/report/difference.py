@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from pdl.storage.reading import LedgerEntry
@@ -28,7 +28,11 @@ class Difference:
 
 
 def differences(
-    ours: Iterable[LedgerEntry], dest: str, theirs: Iterable[LedgerEntry], other: str
+    ours: Iterable[LedgerEntry],
+    dest: str,
+    theirs: Iterable[LedgerEntry],
+    other: str,
+    is_stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Difference]:
     """What differs between two destinations that have received the same list, byte by byte.
 
@@ -37,11 +41,14 @@ def differences(
         dest: its folder.
         theirs: the ledger of the other.
         other: its folder.
+        is_stopped: whether nobody wants to know any more.
 
     Raises:
         DestinationError: one of their ledgers cannot be read.
     """
     for one, another in zip(ours, theirs, strict=False):
+        if is_stopped():
+            return
         what = _difference(dest, one, other, another)
         if what is not None:
             yield what
@@ -65,7 +72,8 @@ def _difference(kept: str, ours: LedgerEntry, other: str, theirs: LedgerEntry) -
             return None
     except OSError as error:
         return Difference(ours.url, f"cannot be compared: {error.strerror or error}", content=True)
-    return Difference(ours.url, f"has other bytes ({theirs.size:,} instead of {ours.size:,})", content=True)
+    size = "" if theirs.size == ours.size else f" ({theirs.size:,} of them instead of {ours.size:,})"
+    return Difference(ours.url, f"has other bytes{size}", content=True)
 
 
 def _path(dest: str, path: str) -> str:

@@ -30,7 +30,7 @@ class ReportFile:
 
     Args:
         path: the file; one that is there is replaced if it is a report, or empty.
-        avoid: paths of the lists, which must not be replaced.
+        avoid: paths of the job's own files, such as its lists, which it cannot be.
 
     Raises:
         SettingsError: it can be no report's file, or what makes pages is not installed.
@@ -40,10 +40,10 @@ class ReportFile:
         self._path = os.path.abspath(path)
         ending = os.path.splitext(path)[1].lower()
         if ending not in _FORMS or "://" in path:
-            raise SettingsError(
-                f"--report takes a file that ends in .html, .json or .md, not {path!r}; "
-                f"a list goes before it: pdl {printable(shlex.quote(path))} --report"
-            )
+            order = ""
+            if path == "-" or "://" in path or os.path.exists(path):
+                order = f"; a list goes before it: pdl {printable(shlex.quote(path))} --report"
+            raise SettingsError(f"--report takes a file that ends in .html, .json or .md, not {path!r}{order}")
         self._form = _FORMS[ending]
         try:
             self._check(avoid)
@@ -64,6 +64,10 @@ class ReportFile:
             DestinationError: it cannot be written.
         """
         text = self._form(report)
+        if os.path.lexists(self._path) and not _is_replaceable(self._path):
+            raise DestinationError(
+                f"the report {self._path!r} cannot be written: a file has come there meanwhile that is none"
+            )
         try:
             with replacing(self._path) as file:
                 file.write(text)
@@ -83,8 +87,10 @@ class ReportFile:
         if not os.path.isdir(folder):
             raise SettingsError(f"the report {self._path!r} cannot be written: there is no folder {folder!r}")
         for each in avoid:
-            if _is_same_file(self._path, each):
-                raise SettingsError(f"the report {self._path!r} cannot be written: it is the list {each!r}")
+            if os.path.abspath(each) == self._path or _is_same_file(self._path, each):
+                raise SettingsError(
+                    f"the report {self._path!r} cannot be written: this job has the file for something else"
+                )
         if os.path.lexists(self._path) and not _is_replaceable(self._path):
             raise SettingsError(
                 f"the report {self._path!r} cannot be written: it exists and is no report of pdl's; "

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+import psutil
+
 from pdl.errors import PdlError
 
 from .measuring import Order, Told
@@ -43,12 +45,17 @@ class Laboratory:
 
     def __init__(self) -> None:
         self.is_stopped = False
-        self._line: int | None = None  # the end of it would end the process's run
+        self._line: int | None = None  # the end of it ends the process's run
+        self._process: subprocess.Popen[bytes] | None = None
 
     def stop(self) -> None:
         """Have the measurement under way end early, and make no more; may be called from a signal handler."""
         self.is_stopped = True
         self._hang_up()
+        if (process := self._process) is not None:
+            killer = threading.Timer(_PATIENCE, _kill, [process])
+            killer.daemon = True
+            killer.start()
 
     def _hang_up(self) -> None:
         line, self._line = self._line, None
@@ -67,21 +74,24 @@ class Laboratory:
         """
         theirs, self._line = os.pipe()
         try:
-            process = _start(theirs)
+            process = self._process = _start(theirs)
         finally:
             os.close(theirs)
         assert process.stdout is not None
         try:
             with process.stdout, Watch(process.pid) as watch:
+                if self.is_stopped:  # just before there was anything to stop
+                    self._hang_up()
                 self._give(order)
                 told = _hear(process.stdout, tell)
                 user, system = _await(process, told)
                 machine = watch.machine()
         except BaseException:
-            process.kill()
+            _kill(process)
             process.wait()
             raise
         finally:
+            self._process = None
             self._hang_up()
         if told is None:
             raise PdlError(f"the process of a measurement has ended unexpectedly (exit code {process.returncode})")
@@ -90,9 +100,19 @@ class Laboratory:
 
     def _give(self, order: Order) -> None:
         left = memoryview(pickle.dumps(order))
-        with contextlib.suppress(BrokenPipeError):  # it has died; what it had to say is heard next
+        with contextlib.suppress(OSError):  # it has died, and is heard next; or the line was cut just now
             while left and self._line is not None:
                 left = left[os.write(self._line, left) :]
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process that does not end by itself, with its children."""
+    with contextlib.suppress(psutil.Error):
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        for each in family:
+            with contextlib.suppress(psutil.Error):
+                each.kill()
 
 
 def _start(line: int) -> subprocess.Popen[bytes]:
@@ -119,7 +139,7 @@ def _hear(output: IO[bytes], tell: Callable[[float], object]) -> Told | None:
 
 def _await(process: subprocess.Popen[bytes], told: Told | None) -> tuple[float, float]:
     """The end of the process: user and system CPU seconds of it and its children."""
-    guard = threading.Timer(_PATIENCE, process.kill)
+    guard = threading.Timer(_PATIENCE, _kill, [process])
     guard.start()
     try:
         if not hasattr(os, "wait4"):

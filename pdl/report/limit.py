@@ -6,11 +6,14 @@ import statistics
 from collections.abc import Sequence
 
 from .comparison import Limit, Measurement
+from .wording import plural
 
 _BUSY = 0.85
 """Share of a CPU's time from which on it counts as the limit."""
 _MACHINE = 0.9
 """The same for all CPUs together, whoever uses them."""
+_WANTED = 0.4
+"""Share of a CPU's time that shows that more was wanted, where others had the rest."""
 _BLOCKED = 0.3
 """Share of looks at which something waited for the disk."""
 _FULL = 0.8
@@ -30,7 +33,7 @@ def limit(measured: Sequence[Measurement], *, cpus: int, per_host: int | None, h
     """
     if not any(each.done for each in measured):
         return Limit("nothing", "no file came")
-    cores = statistics.median((each.cpu - each.startup) / each.seconds for each in measured)
+    cores = statistics.median(each.working / each.seconds for each in measured)
     machine = statistics.median(each.machine for each in measured)
     blocked = statistics.median(each.blocked or 0.0 for each in measured)
     active = statistics.median(each.active for each in measured)
@@ -40,22 +43,21 @@ def limit(measured: Sequence[Measurement], *, cpus: int, per_host: int | None, h
     if cores >= _BUSY * usable:
         one = "" if usable > 1 else "; one process fills no more than about one CPU"
         return Limit("cpu", f"{busy}{one}")
-    if machine >= _MACHINE:
+    if machine >= _MACHINE and cores >= _WANTED * usable:
         return Limit("machine", f"{busy}: other programs took the rest")
     if blocked >= _BLOCKED:
         return Limit("disk", f"waiting for the disk at {blocked:.0%} of the looks; {busy}")
     jobs = 1 if first.engine == "sequential" else first.jobs
     under_way = f"{active:.1f} of {jobs} downloads under way on average"
     if per_host is not None and per_host * hosts < jobs and active >= _FULL * per_host * hosts:
-        capped = f"{per_host} at once from each of {hosts} hosts (--per-host)"
+        capped = f"{per_host} at once from each of {plural(hosts, 'host', 'hosts')} (--per-host)"
         return Limit("per-host", f"{capped}, {active:.1f} under way on average; {busy}")
     waited = [each.waited for each in measured if each.waited is not None]
     share = statistics.median(waited) if waited else None
     spent = "" if share is None else f", {share:.0%} of their time without bytes coming"
     if active >= _FULL * jobs:
         if share is not None and share >= 0.5:
-            more = "only another engine has more at once" if first.engine == "sequential" else "more -j may help"
-            return Limit("jobs", f"{under_way}{spent}; {busy}; {more}")
+            return Limit("jobs", f"{under_way}{spent}; {busy}{_advice(first.engine, machine)}")
         return Limit("server", f"{under_way}{spent}: the bodies came no faster; {busy}")
     tail = statistics.median(each.tail for each in measured)
     if tail >= _TAIL:
@@ -64,3 +66,9 @@ def limit(measured: Sequence[Measurement], *, cpus: int, per_host: int | None, h
     if retries:
         return Limit("server", f"{retries:,.0f} tries were made again, after pauses; {under_way}; {busy}")
     return Limit("unknown", f"{under_way}{spent}; {busy}")
+
+
+def _advice(engine: str, machine: float) -> str:
+    if machine >= _MACHINE:
+        return ""  # what is waited for may be on this machine, and have no more to give
+    return "; only another engine has more at once" if engine == "sequential" else "; more -j may help"

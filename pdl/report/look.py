@@ -32,6 +32,7 @@ class Estimate(NamedTuple):
         size: bytes of all of them; None if no file came.
         seconds: of all of them.
         largest: bytes of one run, of which two are on the disk at a time; None if no file came.
+        is_least: the look was over before its files were, so that it will be more, nobody knows how much.
     """
 
     entries: int
@@ -42,6 +43,7 @@ class Estimate(NamedTuple):
     size: float | None
     seconds: float
     largest: float | None
+    is_least: bool
 
 
 def some_of(listed: Spooled, path: str) -> Spooled:
@@ -61,8 +63,12 @@ def estimate(
     """What all rounds and the warm-up will take, if the entries are on average as those that were looked at."""
     entries, hosts = listed.entries, max(1, listed.host_count)
     each = looked.size / looked.done if looked.done else None
+    mean, cut = looked.mean, looked.stopped == "deadline"
+    if cut:
+        each = max(each or 0.0, looked.loaded / max(1, looked.read))
+        mean = max(mean, SECONDS * JOBS / (looked.done + looked.failed + JOBS))
     most = per_host * hosts if per_host is not None else entries
-    one_round = sum(_START + entries * looked.mean / max(1, min(jobs, most, entries)) for _, jobs in contestants)
+    one_round = sum(_START + entries * mean / max(1, min(jobs, most, entries)) for _, jobs in contestants)
     measurements = len(contestants) * (rounds + 1)
     return Estimate(
         entries=entries,
@@ -73,4 +79,5 @@ def estimate(
         size=None if each is None else each * entries * measurements,
         seconds=one_round * (rounds + 1),
         largest=None if each is None else each * entries,
+        is_least=cut,
     )

@@ -7,6 +7,8 @@ import os
 import pickle
 import sys
 import threading
+import time
+from contextlib import suppress
 from typing import IO, Any, NamedTuple
 
 from pdl.descriptors import raise_limit
@@ -50,7 +52,8 @@ class Told(NamedTuple):
         attempts: requests.
         retries: of them, those after an entry's first.
         errors: by kind.
-        startup: CPU seconds until the run began.
+        working: CPU seconds that it took while it ran, without the start of Python.
+        took: seconds in which it took them.
         cpu: user and system CPU seconds until it told this, children that have ended included.
         peak: bytes of memory at the most, of this process alone; None where the system does not tell.
         first_byte: None if the engine can't tell.
@@ -59,6 +62,7 @@ class Told(NamedTuple):
         tail: share of the run, from 0 to 1, after the last moment when nearly as many as ever were under way.
         waited: share of the downloads' time without bytes of a body; None if the engine can't tell.
         mean: seconds of a download, failed ones included.
+        loaded: bytes on the disk at the end, of unfinished files as well.
     """
 
     error: str | None = None
@@ -73,7 +77,8 @@ class Told(NamedTuple):
     attempts: int = 0
     retries: int = 0
     errors: dict[str, int] = {}  # noqa: RUF012 - a named tuple's default; nobody changes it
-    startup: float = 0.0
+    working: float = 0.0
+    took: float = 0.0
     cpu: tuple[float, float] = (0.0, 0.0)
     peak: int | None = None
     first_byte: Quantiles | None = None
@@ -82,6 +87,7 @@ class Told(NamedTuple):
     tail: float = 0.0
     waited: float | None = None
     mean: float = 0.0
+    loaded: int = 0
 
 
 def main() -> None:
@@ -96,9 +102,11 @@ def main() -> None:
     except (EOFError, pickle.UnpicklingError):  # which has thought better of it
         return
     raise_limit()
-    told = _carry_out(order, output)
-    pickle.dump(told, output)
-    output.close()
+    with suppress(BrokenPipeError):  # who ordered it was killed
+        pickle.dump(_carry_out(order, output), output)
+        output.flush()
+    with suppress(BrokenPipeError):
+        output.close()
 
 
 def _carry_out(order: Order, output: IO[bytes]) -> Told:
@@ -109,14 +117,16 @@ def _carry_out(order: Order, output: IO[bytes]) -> Told:
     from .recorder import Recorder  # noqa: PLC0415 - see above
     from .spool import SpooledSource  # noqa: PLC0415 - see above
 
-    recorder, startup = Recorder(), sum(_cpu())
+    recorder = Recorder()
     try:
         run = Run(SpooledSource(order.spool, order.entries), order.settings, Tee([recorder, _Teller(output)]))
         gc.freeze()
         gc.enable()
         _watch_input(run)
+        began, before = time.perf_counter(), sum(_cpu())
         for _ in run.results():
             pass
+        took, working = time.perf_counter() - began, sum(_cpu()) - before
     except PdlError as error:
         from pdl.errors import DestinationError  # noqa: PLC0415 - it is rare
 
@@ -133,7 +143,8 @@ def _carry_out(order: Order, output: IO[bytes]) -> Told:
         attempts=recorder.attempts,
         retries=recorder.retries,
         errors=dict(summary.failed_by_kind),
-        startup=startup,
+        working=working,
+        took=took,
         cpu=_cpu(),
         peak=_peak(),
         first_byte=recorder.first_byte.quantiles(),
@@ -142,6 +153,7 @@ def _carry_out(order: Order, output: IO[bytes]) -> Told:
         tail=recorder.course.tail(),
         waited=recorder.waited,
         mean=recorder.mean,
+        loaded=recorder.course.size,
     )
 
 
@@ -155,8 +167,9 @@ class _Teller:
     def on(self, event: Progress | Result | Notice) -> None:
         if isinstance(event, Progress) and event.seconds >= self._next and event.total:
             self._next = event.seconds + _TOLD_EVERY
-            pickle.dump((event.done + event.skipped + event.failed) / event.total, self._output)
-            self._output.flush()
+            with suppress(BrokenPipeError):
+                pickle.dump((event.done + event.skipped + event.failed) / event.total, self._output)
+                self._output.flush()
 
     def close(self) -> None:
         """Nothing is held back."""

@@ -14,6 +14,8 @@ from .rounds import Figure, Ratio, figure, paired_ratio
 
 Contestant = tuple[str, int]
 """An engine's name and its number of jobs."""
+_AS_MANY = 0.99
+"""Share of the most files with which a contestant counts as having brought as many."""
 Times = Mapping[Contestant, Mapping[int, float]]
 """Seconds for a file, of each contestant in each round."""
 
@@ -28,11 +30,15 @@ def by_contestant(measured: Iterable[Measurement]) -> dict[Contestant, list[Meas
 
 
 def times_of(measured: Mapping[Contestant, Sequence[Measurement]]) -> dict[Contestant, dict[int, float]]:
-    """Seconds for a file of those contestants to whom files came in every round."""
+    """Seconds for a file of those contestants to whom files came in every round, and about as many as to others.
+
+    Who fails most of a list is soon done with it: that is no speed.
+    """
+    least = _AS_MANY * max((each.done for rounds in measured.values() for each in rounds), default=0)
     return {
         name: {each.round: each.seconds / each.done for each in rounds}
         for name, rounds in measured.items()
-        if rounds and all(each.done for each in rounds)
+        if rounds and all(each.done and each.done >= least for each in rounds)
     }
 
 
@@ -95,7 +101,7 @@ def _row(name: Contestant, rounds: Sequence[Measurement], ratio: Ratio | None, l
         bytes_per_second=over(lambda each: each.size / each.seconds),
         user=over(lambda each: each.user),
         system=over(lambda each: each.system),
-        cpu_per_file=figure([each.cpu / each.done for each in with_files]) if with_files else None,
+        cpu_per_file=figure([each.working / each.done for each in with_files]) if with_files else None,
         rss=over(lambda each: each.rss),
         threads=max(each.threads for each in rounds),
         processes=max(each.processes for each in rounds),

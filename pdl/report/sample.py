@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from pdl.model import Entry
 
-from .spool import Spooled, SpoolWriter, host_of, read_spool
+from .spool import OTHERS, Spooled, SpoolWriter, host_of, read_spool
 
 _TOGETHER = 500
 
@@ -62,6 +62,7 @@ def _chosen(
     missing, ahead = Counter(wanted), Counter(hosts)
     for entry in entries:
         host = host_of(entry)
+        host = host if host in hosts else OTHERS
         if missing[host] and chance.random() * ahead[host] < missing[host]:
             missing[host] -= 1
             yield entry

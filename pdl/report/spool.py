@@ -16,6 +16,9 @@ from pdl.model import Entry, Malformed
 from pdl.sources import Position, Source
 
 _TOGETHER = 500
+TOLD_APART = 1_000_000
+"""Hosts that are told apart; what further ones have is counted together."""
+OTHERS = "(others)"
 _NOTHING_YET = 0.02
 """Seconds until a source that had nothing is asked again."""
 
@@ -52,7 +55,10 @@ class SpoolWriter:
         """Write some more."""
         pickle.dump(entries, self._file, pickle.HIGHEST_PROTOCOL)
         self.spooled.entries += len(entries)
-        self.spooled.hosts.update(map(host_of, entries))
+        hosts = self.spooled.hosts
+        for entry in entries:
+            host = host_of(entry)
+            hosts[host if host in hosts or len(hosts) < TOLD_APART else OTHERS] += 1
 
     def close(self) -> None:
         self._file.close()

@@ -9,7 +9,7 @@ from .rounds import Ratio
 
 
 def verdict(rows: Sequence[Row], winner: str | None) -> str:
-    """The conclusion.
+    """The conclusion, and who brought too few files to be compared.
 
     Args:
         rows: the fastest first.
@@ -19,7 +19,13 @@ def verdict(rows: Sequence[Row], winner: str | None) -> str:
     if not rows:
         return "Nothing was measured."
     if not ranked:
-        return "No file came in every round, with any engine: there is nothing to compare."
+        return "No engine brought files in each of its rounds: there is nothing to compare."
+    fewer = [f"{row.label} ({row.done.median:,.0f})" for row in rows if row.ratio is None]
+    aside = f" Not compared, as fewer files came: {', '.join(fewer)}." if fewer else ""
+    return _of_ranked(ranked, winner) + aside
+
+
+def _of_ranked(ranked: Sequence[Row], winner: str | None) -> str:
     best, *others = ranked
     if not others:
         return f"{best.label}: {_rate(best)}. Nothing else was measured to compare it with."
@@ -33,7 +39,7 @@ def verdict(rows: Sequence[Row], winner: str | None) -> str:
         return f"No winner can be named after one round: {best.label} was the fastest in it, with {_rate(best)}."
     cheapest = min([best, *level], key=lambda row: row.cpu_per_file.median if row.cpu_per_file else 0.0)
     return (
-        f"No winner: what {names} differ by is within what rounds differ by. "
+        f"No winner: {names} differ from each other no more than one round does from the next. "
         f"Of these {cheapest.label} takes the least CPU for a file."
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from contextlib import closing
 
 from pdl.errors import DestinationError
 
@@ -92,6 +93,12 @@ def transient_database() -> sqlite3.Connection:
     connection.executescript("".join(_STEPS))
     connection.execute("PRAGMA journal_mode = MEMORY")  # without one, a full disk would spoil the database
     return connection
+
+
+def index_urls(path: str) -> None:
+    """Have entries be found by their URLs soon, in a ledger that no run uses any more."""
+    with closing(connect(path, "rw")) as connection:
+        connection.execute("CREATE INDEX IF NOT EXISTS entry_url ON entry(url)")
 
 
 def make_durable(connection: sqlite3.Connection) -> None:

@@ -49,6 +49,13 @@ class FailedList:
         except OSError as error:  # the run goes on; close() will tell
             self._fault = error
 
+    def discard(self) -> None:
+        """Leave everything as it was."""
+        if self._file is not None:
+            file, self._file = self._file, None
+            file.close()
+            os.unlink(self._temporary)
+
     def close(self, *, everything: bool = True) -> None:
         """Put the file in its place; again does nothing.
 
@@ -74,6 +81,16 @@ class FailedList:
             raise DestinationError(
                 f"the list of failures {self._path!r} cannot be written: {error.strerror}; see {self._temporary!r}"
             ) from None
+
+
+def check_failed_list(path: str) -> None:
+    """Find out early whether a list of failures can be written there.
+
+    Raises:
+        DestinationError: it cannot.
+    """
+    trial = FailedList(path)
+    trial.discard()
 
 
 def _is_same_file(path: str, other: str) -> bool:

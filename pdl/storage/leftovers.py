@@ -6,6 +6,7 @@ import os
 import re
 from contextlib import suppress
 
+from .comparisons import remove_comparisons
 from .exclusive import make_way
 from .ledger import LedgerWriter
 from .parts import parts_in, remove_transient_parts
@@ -24,6 +25,7 @@ def reclaim(ledger: LedgerWriter) -> None:
         DestinationError: the folder of the parts cannot be read.
     """
     remove_transient_parts(ledger.parts)
+    remove_comparisons(os.path.dirname(ledger.parts))
     known = dict(ledger.select(_KNOWN, ()))
     for name, path in parts_in(ledger.parts):
         if (match := _PART.fullmatch(name)) is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeVar, cast, get_args
@@ -177,6 +177,18 @@ class Ledger:
     def _batch(self, row: int) -> list[LedgerEntry]:
         """Some entries after a row; their connection is closed before anybody looks at them."""
         return self._read(lambda connection: [_entry(each) for each in connection.execute(_ENTRIES, (row,))])
+
+    def find(self, urls: Sequence[str]) -> dict[str, list[LedgerEntry]]:
+        """The entries of some URLs, in the order of the list.
+
+        Without an index, see `index_urls`, the whole ledger is gone through.
+        """
+        some = f"{_ENTRY} WHERE entry.url IN ({', '.join('?' * len(urls))}) ORDER BY entry.row"
+        found: dict[str, list[LedgerEntry]] = {url: [] for url in urls}
+        for values in self._read(lambda connection: connection.execute(some, tuple(urls)).fetchall()):
+            entry = _entry(values)
+            found[entry.url].append(entry)
+        return found
 
     def counts(self, hosts: int = 10) -> LedgerCounts:
         """What the entries add up to, all at one moment.

@@ -12,10 +12,12 @@ from faultserver import FaultServer
 
 import pdl
 from pdl.demo import DemoServer, Knobs
-from pdl.report.compare import Comparer, Plan
+from pdl.report.compare import Comparer
 from pdl.report.contestants import field
+from pdl.report.plan import Plan
 from pdl.report.telling import Telling
 from pdl.sources import open_source
+from pdl.storage.comparisons import ComparisonFolder
 
 TARGETS = ["/file/a", "/file/b?size=50000", "/status/404", "/redirect/c?to=/file/c"]
 
@@ -78,12 +80,14 @@ def test_a_sample_is_not_published(server: FaultServer, tmp_path: Path):
 def test_files_that_differ_from_engine_to_engine_are_found_out(server: FaultServer, tmp_path: Path):
     class Contrary(Telling):
         def ended(self, measurement) -> None:
-            (tmp_path / ".pdl" / "comparison" / "0" / "a").write_bytes(b"as if it had come otherwise")
+            (kept,) = (tmp_path / ".pdl").glob("comparison-*/0/a")
+            kept.write_bytes(b"as if it had come otherwise")
 
     url = server.url("/file/a")
     plan = Plan(pdl.Settings(dest=str(tmp_path)), field(["curl"], [1], pdl.Settings()), rounds=2)
     comparer = Comparer(open_source([url]), plan, Contrary(shown=False))
     try:
+        comparer.prepare()
         comparer.measure()
         found = comparer.comparison()
     finally:
@@ -118,6 +122,9 @@ def test_settings_reach_every_measurement(server: FaultServer):
         ({"engines": ["nosuch"]}, "there is no engine 'nosuch'"),
         ({"no_state": True}, "--no-state"),
         ({"update": True}, "--update"),
+        ({"jobs": [1, 99_999]}, "jobs takes a whole number up to 65535"),
+        ({"engine": "curl"}, "engines="),
+        ({"engines": 5}, "engines takes one or several"),
         ({"colour": "red"}, "there is no option 'colour'"),
     ],
 )
@@ -132,7 +139,7 @@ def test_an_empty_list_is_said_to_be_empty(tmp_path: Path):
         pdl.compare(["", "# nothing"], tmp_path)
     with pytest.raises(pdl.SourceError, match="needs a list"):
         pdl.compare(None, tmp_path)
-    assert "comparison" not in os.listdir(tmp_path / ".pdl")
+    assert not list((tmp_path / ".pdl").glob("comparison*"))
 
 
 def test_a_destination_that_a_run_holds_is_refused_before_anything_is_asked(server: FaultServer, tmp_path: Path):
@@ -142,13 +149,49 @@ def test_a_destination_that_a_run_holds_is_refused_before_anything_is_asked(serv
     assert not [each for each in server.requests if each.path == "/file/b"]
 
 
-def test_what_a_killed_comparison_has_left_goes_with_the_next(server: FaultServer, tmp_path: Path):
-    left = tmp_path / ".pdl" / "comparison" / "3"
-    left.mkdir(parents=True)
-    (left / "file").write_bytes(b"x")
-    os.chmod(tmp_path / ".pdl", 0o700)
-    pdl.compare([server.url("/file/a")], tmp_path, engines=["curl"], rounds=1)
-    assert "comparison" not in os.listdir(tmp_path / ".pdl")
+@pytest.mark.parametrize("run", [pdl.compare, pdl.download_all])
+def test_what_a_killed_comparison_has_left_goes_with_the_next_run(run, server: FaultServer, tmp_path: Path):
+    (tmp_path / ".pdl").mkdir(0o700)
+    left = ComparisonFolder(str(tmp_path / ".pdl"))
+    other = ComparisonFolder(str(tmp_path / ".pdl"))  # of one that is still at work, as while it publishes
+    os.close(left._lock)
+    (Path(left.path) / "list").write_bytes(b"x")
+    run([server.url("/file/a")], tmp_path, **({"engines": ["curl"], "rounds": 1} if run is pdl.compare else {}))
+    assert [str(each) for each in (tmp_path / ".pdl").glob("comparison*")] == [other.path]
+    other.remove()
+    assert not list((tmp_path / ".pdl").glob("comparison*"))
+
+
+def test_what_is_the_users_in_the_folder_of_the_state_stays(server: FaultServer, tmp_path: Path):
+    mine = tmp_path / "state" / "comparison" / "thesis.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    pdl.compare(
+        [server.url("/file/a")], tmp_path / "d", engines=["curl"], rounds=1, state_dir=str(tmp_path / "state")
+    )
+    assert mine.read_text() == "mine"
+
+
+def test_runs_that_a_deadline_cuts_publish_nothing(server: FaultServer, tmp_path: Path):
+    urls = [server.url("/file/a"), server.url("/stall/in-body/b?size=300000&at=1000")]
+    found = pdl.compare(urls, tmp_path, engines=["curl"], rounds=1, deadline=0.5)
+    assert not found.published
+    assert files_in(tmp_path) == {}
+
+
+def test_files_keep_the_story_of_how_they_came(server: FaultServer, tmp_path: Path):
+    url = server.url("/drip/large?size=20000&piece=5000&interval=0.05")
+    pdl.compare([url, server.url("/cut/c?times=9")], tmp_path, engines=["curl"], rounds=1, retry_delay=0, retries=1)
+    large, cut = pdl.Ledger(tmp_path)
+    assert (large.engine, large.attempts, cut.attempts) == ("curl", 1, 2)
+    assert large.seconds is not None
+    assert large.seconds >= 0.1
+
+
+def test_what_goes_wrong_at_the_end_is_told_before_anything_is_measured(server: FaultServer, tmp_path: Path):
+    with pytest.raises(pdl.DestinationError, match="list of failures"):
+        pdl.compare([server.url("/file/a")], tmp_path, engines=["curl"], failed="/no-such-folder/x")
+    assert server.requests == []
 
 
 def test_the_state_may_be_elsewhere(server: FaultServer, tmp_path: Path):
@@ -156,7 +199,7 @@ def test_the_state_may_be_elsewhere(server: FaultServer, tmp_path: Path):
     found = pdl.compare([server.url("/file/a")], dest, engines=["curl"], rounds=1, state_dir=str(state))
     assert found.published
     assert "ledger.sqlite3" in os.listdir(state)
-    assert "comparison" not in os.listdir(state)
+    assert not list(state.glob("comparison*"))
     assert "ledger.sqlite3" not in os.listdir(dest / ".pdl")
 
 

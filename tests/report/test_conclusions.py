@@ -24,7 +24,7 @@ QUANTILES = Quantiles(0.1, 0.2, 0.3)
 TYPICAL = Measurement(
     engine="threads", jobs=16, round=1, seconds=10.0, done=100, skipped=0, failed=0, left=0, size=1000,
     attempts=100, retries=0, errors={}, user=1.0, system=0.5, rss=5 * 10**7, threads=18, processes=1,
-    first_byte=QUANTILES, file=QUANTILES, active=15.5, waited=0.9, machine=0.3, blocked=0.0, startup=0.1,
+    first_byte=QUANTILES, file=QUANTILES, active=15.5, waited=0.9, machine=0.3, blocked=0.0, working=1.4,
 )  # fmt: skip
 
 
@@ -39,9 +39,10 @@ def bound(*measured: Measurement, per_host: int | None = None, hosts: int = 1) -
     [
         ({}, "jobs"),
         ({"done": 0, "failed": 100}, "nothing"),
-        ({"user": 9.0, "active": 3.0}, "cpu"),
-        ({"user": 9.0, "active": 3.0, "startup": 8.0}, "unknown"),
-        ({"machine": 0.97}, "machine"),
+        ({"working": 9.0, "active": 3.0}, "cpu"),
+        ({"user": 9.0, "active": 3.0}, "unknown"),  # Python took that to start
+        ({"machine": 0.97}, "jobs"),  # who waits is not held back by others' CPU
+        ({"machine": 0.97, "working": 6.0}, "machine"),
         ({"blocked": 0.5}, "disk"),
         ({"blocked": None}, "jobs"),
         ({"waited": 0.1}, "server"),
@@ -49,8 +50,8 @@ def bound(*measured: Measurement, per_host: int | None = None, hosts: int = 1) -
         ({"active": 5.0, "tail": 0.5}, "tail"),
         ({"active": 5.0, "retries": 7}, "server"),
         ({"active": 5.0}, "unknown"),
-        ({"engine": "processes", "user": 2.5, "system": 1.2}, "jobs"),
-        ({"engine": "processes", "user": 25.0, "system": 12.0}, "cpu"),
+        ({"engine": "processes", "working": 9.5}, "jobs"),
+        ({"engine": "processes", "working": 37.0}, "cpu"),
         ({"engine": "sequential", "jobs": 1, "active": 0.98}, "jobs"),
     ],
 )
@@ -66,7 +67,7 @@ def test_a_cap_for_each_host_is_the_limit_only_where_it_binds():
 
 
 def test_the_limit_is_of_the_median_round():
-    busy = replace(TYPICAL, user=9.5)
+    busy = replace(TYPICAL, working=9.5)
     assert bound(busy, busy, TYPICAL) == "cpu"
     assert bound(busy, TYPICAL, TYPICAL) == "jobs"
 
@@ -87,7 +88,7 @@ def test_rows_are_medians_of_all_rounds_but_the_warm_up():
     fast, slow = table(measured(curl=[99.0, 1.0, 2.0, 3.0], gevent=[99.0, 4.0, 8.0, 12.0]))
     assert (fast.engine, fast.rounds, fast.seconds, fast.is_best) == ("curl", 3, (2.0, 1.0, 3.0), True)
     assert fast.files_per_second == (50.0, pytest.approx(100 / 3), 100.0)
-    assert fast.cpu_per_file == (0.015, 0.015, 0.015)
+    assert fast.cpu_per_file == (0.014, 0.014, 0.014)
     assert fast.ratio is not None
     assert fast.ratio.value == 1
     assert slow.ratio is not None
@@ -109,6 +110,14 @@ def test_who_has_no_files_has_no_ratio_and_stands_last():
     assert last.errors == {"http 404": 200}
     assert "only" not in verdict((last,), None)
     assert "nothing to compare" in verdict((last,), None)
+
+
+def test_who_brings_fewer_files_is_no_winner_however_soon_it_is_done():
+    found = measured(curl=[9.0, 5.0, 5.0], gevent=[9.0, 1.0, 1.0])
+    found = [replace(each, done=98, failed=2) if each.engine == "gevent" else each for each in found]
+    first, last = table(found)
+    assert (first.engine, first.is_best, last.ratio) == ("curl", True, None)
+    assert "Not compared, as fewer files came: gevent -j 16 (98)." in verdict((first, last), None)
 
 
 def test_the_verdict_names_a_winner_and_by_how_much():
@@ -183,6 +192,9 @@ def test_an_estimate_multiplies_what_was_seen():
     assert found.seconds == pytest.approx(6 * (100 + 10 + 0.8))
     capped = estimate(listed, looked, (("curl", 10),), 1, 2)
     assert capped.seconds == pytest.approx(2 * (50 + 0.4))
+    cut = estimate(listed, Told(read=20, loaded=10**9, stopped="deadline"), (("curl", 10),), 1, None)
+    assert (cut.is_least, cut.size) == (True, 10**9 / 20 * 2000)
+    assert cut.seconds >= 2 * 1000 * 10 / 10
     unknown = estimate(listed, Told(read=20), (("curl", 10),), 1, None)
     assert (unknown.size, unknown.largest) == (None, None)
 

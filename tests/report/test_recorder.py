@@ -140,6 +140,14 @@ def test_a_course_of_any_length_adds_up(snapshots):
     assert {each.active for each in moments} == {4}
 
 
+def test_a_last_moment_is_too_short_for_a_rate_of_its_own():
+    course = Course()
+    for n in range(1, 11):
+        course.take(snapshot(n / 10, 3 * n, 0))
+    course.take(snapshot(1.001, 33, 0))
+    assert max(each.files for each in course.moments()) < 60
+
+
 def test_a_run_in_which_nothing_was_seen_has_no_course():
     assert Course().moments() == ()
     assert Course().tail() == 0

@@ -24,8 +24,8 @@ def replayed(copy: Path, urls: list[str], dest: Path, name: str = "curl", **sett
 
 
 def told(entry: pdl.LedgerEntry) -> pdl.LedgerEntry:
-    """What does not depend on when and how often somebody asked."""
-    return entry._replace(queued=None, ended=None, seconds=None, attempts=0)
+    """What does not depend on when somebody asked."""
+    return entry._replace(queued=None, ended=None)
 
 
 @pytest.mark.parametrize("layout", ["flat", "tree", "hash"])
@@ -35,7 +35,7 @@ def test_a_copy_ends_as_it_did_where_it_was_fetched(layout, server: FaultServer,
     copy = fetched(server, urls, tmp_path / "copy", layout=layout, digest="sha256", engine="curl")
     before = [told(each) for each in copy]
     summary = replayed(tmp_path / "copy", urls, tmp_path / "dest", layout=layout, digest="sha256")
-    assert [told(each) for each in pdl.Ledger(tmp_path / "dest")] == before
+    assert [told(each) for each in pdl.Ledger(tmp_path / "dest")] == before  # attempts and seconds as well
     assert {each.engine for each in before} == {"curl", None}
     assert server.requests == []
     assert (summary.done, summary.failed, summary.skipped, summary.left) == (4, 3, 1, 0)

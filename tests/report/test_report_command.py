@@ -6,9 +6,12 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 from faultserver import FaultServer, run_pdl, start_pdl
 
@@ -182,7 +185,7 @@ def test_ctrl_c_reports_on_what_was_measured_so_far(server: FaultServer, tmp_pat
     assert report["rows"]
     assert "stopped" in stdout
     assert os.listdir(tmp_path / "d") == [".pdl"]
-    assert "comparison" not in os.listdir(tmp_path / "d" / ".pdl")
+    assert not list((tmp_path / "d" / ".pdl").glob("comparison*"))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX has them")
@@ -203,6 +206,44 @@ def _is_idle(server: FaultServer) -> bool:
     return not server.in_flight("/stall")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX has them")
+def test_a_measurement_that_hangs_does_not_keep_the_command_from_ending(server: FaultServer, tmp_path: Path):
+    command = [server.url("/stall/before-head/a"), "-e", "curl", "-j1", "-j2", "--report", "--yes", "-d", tmp_path]
+    with start_pdl(*command) as process:
+        server.wait_for(lambda record: "stall" in record.path, SOON)
+        (child,) = psutil.Process(process.pid).children()
+        child.suspend()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=2 * SOON)
+    assert process.returncode == 130
+    assert not child.is_running()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell closes the output")
+def test_a_closed_output_is_no_place_for_a_table(listed: Path, tmp_path: Path):
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-m", "pdl", str(listed), "-e", "curl", "-d", str(tmp_path / "d"), *options]
+        return subprocess.run(
+            ["sh", "-c", 'exec "$@" >&-', "sh", *words], stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    refused = run("--report")
+    assert (refused.returncode, "closed" in refused.stderr) == (2, True)
+    assert run("--report", str(tmp_path / "r.json")).returncode == 0
+    assert in_json(tmp_path / "r.json")["account"]["done"] == 6
+
+
+def test_a_report_never_replaces_what_the_run_has_fetched(server: FaultServer, tmp_path: Path):
+    run = run_pdl(server.url("/file/run.html"), "-e", "curl", "--report", "d/run.html", "-d", "d", cwd=tmp_path)
+    assert run.returncode == 2  # there is no such folder yet
+    (tmp_path / "d").mkdir()
+    run = run_pdl(server.url("/file/run.html"), "-e", "curl", "--report", "d/run.html", "-d", "d", cwd=tmp_path)
+    assert run.returncode == 1
+    assert "a file has come there" in run.stderr
+    assert "done 1" in run.stdout
+    assert (tmp_path / "d" / "run.html").read_bytes() == server.content("/file/run.html")
+
+
 # -- asking
 
 
@@ -218,17 +259,15 @@ def test_where_nobody_can_be_asked_much_needs_yes(server: FaultServer, tmp_path:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals")
-@pytest.mark.parametrize(("answer", "code"), [(b"n\n", 130), (b"\n", 0), (b"y\n", 0)])
+@pytest.mark.parametrize(("answer", "code"), [(b"n\n", 130), (b"\n", 0), (b"\3", 130)])
 def test_a_terminal_is_asked(answer, code, server: FaultServer, tmp_path: Path):
     import pty  # noqa: PLC0415 - not on Windows
-    import subprocess  # noqa: PLC0415 - for this test alone
-    import sys  # noqa: PLC0415 - for this test alone
 
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "pdl", server.url("/file/a"), "-e", "curl", "-j1", "-j2", "--rounds", "1"]
     with subprocess.Popen(
-        [*command, "--report", "-d", str(tmp_path)], stdin=theirs, stdout=subprocess.PIPE, stderr=theirs,
-        env={**os.environ, "COLUMNS": "80"},
+        ["setsid", "--ctty", *command, "--report", "-q", "-d", str(tmp_path)],
+        stdin=theirs, stdout=subprocess.PIPE, stderr=theirs,
     ) as process:  # fmt: skip
         os.close(theirs)
         shown = b""
@@ -262,7 +301,13 @@ def test_a_terminal_is_asked(answer, code, server: FaultServer, tmp_path: Path):
         (["--report", "https://host/a.html"], "ends in .html, .json or .md"),
         (["urls.txt", "--report", "nowhere/r.md"], "there is no folder"),
         (["urls.txt", "--report", "list.md"], "no report of pdl's"),
-        (["list.md", "--report", "list.md"], "it is the list"),
+        (["list.md", "--report", "list.md"], "something else"),
+        (["urls.txt", "--report", "f.json", "--failed", "f.json"], "something else"),
+        (["urls.txt", "--report", "r.pdf"], "ends in .html, .json or .md"),
+        (["--report", "-e", "curl"], "-e runs nothing"),
+        (["--report", "--rounds", "2"], "comparisons"),
+        (["--report", "--no-state"], "--no-state"),
+        (["urls.txt", "--report", "-j", "1", "-j", "99999"], "65535"),
         (["urls.txt", "-e", "curl", "-e", "threads"], "--report"),
         (["urls.txt", "-e", "all"], "--report"),
         (["urls.txt", "-j", "1", "-j", "2"], "--report"),
@@ -319,6 +364,25 @@ def test_the_demo_compares_engines_without_a_network(tmp_path: Path):
     assert "as planned: 40 files" in run.stderr
     assert any("requests/s" in each for each in report["notes"])
     assert len(os.listdir(tmp_path / "d")) == 41
+
+
+def test_a_sample_of_the_demo_keeps_nothing_and_is_not_judged(tmp_path: Path):
+    run = run_pdl(
+        "--demo",
+        "--report",
+        "--sample",
+        "5",
+        "--rounds",
+        "1",
+        "-e",
+        "curl",
+        "-j1",
+        "-j2",
+        env={"TMPDIR": str(tmp_path)},
+    )
+    assert run.returncode == 0, run.stderr
+    assert "the files are in" not in run.stderr
+    assert not list(tmp_path.glob("pdl-demo-*"))
 
 
 def test_the_demo_of_one_engine_is_reported_on(tmp_path: Path):
