@@ -1,6 +1,6 @@
 """What reporting costs a run: downloads with `--report` and without, in turns.
 
-    python benchmarks/report.py [--count 20000] [--size 10240] [--jobs 16] [--rounds 5] [--engine curl]
+    python benchmarks/report.py [--count 10000] [--size 10240] [--jobs 16] [--rounds 5] [--engine curl]
 
 The rate is that of the whole command, its start and the writing of the report included. Ratios are taken round by
 round. The engine `curl` on files from the same machine is where it costs most: a file takes some 0.1 ms there.
@@ -26,7 +26,7 @@ def command(engine: str, jobs: int, reports: list[str], urls: Path, dest: Path) 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--size", type=int, default=10_240)
     parser.add_argument("--jobs", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=5)

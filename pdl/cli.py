@@ -267,10 +267,8 @@ def _report(asked: _Report) -> int:
                 raise click.UsageError("--report shows what the ledger knows, and --no-state keeps none")
             return reporting.report_ledger(settings, wishes)
         if not asked.compares:
-            observer = reporting.RunObserver(
-                replace(settings, timings=True),
-                wishes._replace(printed=wishes.printed and not prints, as_json=False),
-            )
+            as_table = wishes._replace(printed=wishes.printed and not prints, as_json=False)
+            observer = reporting.RunObserver(settings, as_table)
             if prints and not wishes.files:
                 raise click.UsageError("--json and --paths print results: --report needs a file beside them")
             if face["demo"]:

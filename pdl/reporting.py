@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -63,18 +63,23 @@ class RunObserver:
     """Reports on one run.
 
     Args:
-        settings: of the run.
+        given: the settings, as the user gave them.
         wishes: for the report.
         recorder: a reporter that the run must have.
     """
 
-    settings: Settings
+    given: Settings
     wishes: Wishes
     recorder: Recorder = field(default_factory=Recorder)
 
+    @property
+    def settings(self) -> Settings:
+        """For the run: it measures what the report tells."""
+        return replace(self.given, timings=True)
+
     def report(self, run: Run) -> None:
         """Hand out the report of the run, which has ended."""
-        hand_out(run_report(self.recorder, about(self.settings), run.summary), self.wishes)
+        hand_out(run_report(self.recorder, about(self.given), run.summary), self.wishes)
 
 
 def hand_out(report: Told, wishes: Wishes) -> None:

@@ -132,7 +132,11 @@ class Comparer:
         plan, listed = self._plan, self._listed
         some = some_of(listed, self._path("look.list"))
         settings = replace(self._settings(("auto", JOBS), self._path("look")), deadline=SECONDS)
-        seen = self._laboratory.measure(Order(settings, some.path, some.entries), self._teller.goes_on)
+        try:
+            seen = self._laboratory.measure(Order(settings, some.path, some.entries), self._teller.goes_on)
+        except PdlError:
+            self._check()  # it was ended for its slowness to stop
+            raise
         shutil.rmtree(settings.dest, ignore_errors=True)
         self._check()
         if seen.told.error is not None:

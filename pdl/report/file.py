@@ -40,10 +40,10 @@ class ReportFile:
         self._path = os.path.abspath(path)
         ending = os.path.splitext(path)[1].lower()
         if ending not in _FORMS or "://" in path:
-            order = ""
-            if path == "-" or "://" in path or os.path.exists(path):
-                order = f"; a list goes before it: pdl {printable(shlex.quote(path))} --report"
-            raise SettingsError(f"--report takes a file that ends in .html, .json or .md, not {path!r}{order}")
+            raise SettingsError(
+                f"--report takes a file that ends in .html, .json or .md, not {path!r}; "
+                f"if that is a list, it goes before: pdl {printable(shlex.quote(path))} --report"
+            )
         self._form = _FORMS[ending]
         try:
             self._check(avoid)

@@ -188,7 +188,13 @@ def _watch_input(run: Any) -> None:
 
 def _cpu() -> tuple[float, float]:
     """User and system CPU seconds of this process and of its children that have ended."""
-    times = os.times()
+    try:
+        import resource  # noqa: PLC0415 - not on Windows
+    except ImportError:
+        times = os.times()
+    else:
+        ours, theirs = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return ours.ru_utime + theirs.ru_utime, ours.ru_stime + theirs.ru_stime
     return times.user + times.children_user, times.system + times.children_system
 
 

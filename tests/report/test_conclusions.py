@@ -88,7 +88,7 @@ def test_rows_are_medians_of_all_rounds_but_the_warm_up():
     fast, slow = table(measured(curl=[99.0, 1.0, 2.0, 3.0], gevent=[99.0, 4.0, 8.0, 12.0]))
     assert (fast.engine, fast.rounds, fast.seconds, fast.is_best) == ("curl", 3, (2.0, 1.0, 3.0), True)
     assert fast.files_per_second == (50.0, pytest.approx(100 / 3), 100.0)
-    assert fast.cpu_per_file == (0.014, 0.014, 0.014)
+    assert fast.cpu_per_file == pytest.approx((0.014, 0.014, 0.014))
     assert fast.ratio is not None
     assert fast.ratio.value == 1
     assert slow.ratio is not None

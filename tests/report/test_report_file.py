@@ -20,7 +20,7 @@ def test_what_is_no_report_is_refused_with_the_right_order(path, tmp_path, monke
     with pytest.raises(SettingsError) as caught:
         ReportFile(path)
     assert str(caught.value).startswith(f"--report takes a file that ends in .html, .json or .md, not {path!r}; ")
-    assert "a list goes before it: pdl " in str(caught.value)
+    assert "if that is a list, it goes before: pdl " in str(caught.value)
     if path == "urls.txt":
         assert str(caught.value).endswith(": pdl urls.txt --report")
 
@@ -69,7 +69,7 @@ def test_nothing_else_is_replaced(name, content, tmp_path):
 def test_a_list_is_never_replaced_even_an_empty_one_under_another_name(tmp_path):
     (tmp_path / "list.md").touch()
     os.link(tmp_path / "list.md", tmp_path / "other.md")
-    with pytest.raises(SettingsError, match="it is the list"):
+    with pytest.raises(SettingsError, match="something else"):
         ReportFile(str(tmp_path / "other.md"), [str(tmp_path / "none"), str(tmp_path / "list.md"), "-"])
 
 
