@@ -69,6 +69,10 @@ def _cpus() -> int:
 
 
 def _memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows, and who knows
+        pass
     import psutil  # noqa: PLC0415 - what only records a run has no need of it
 
     return int(psutil.virtual_memory().total)

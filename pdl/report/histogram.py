@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
-from itertools import groupby
 from typing import NamedTuple
 
 _GROWTH = math.log(1.01)
@@ -20,10 +20,6 @@ class Quantiles(NamedTuple):
     p99: float
 
 
-def _class_of(seconds: float) -> int:
-    return int(math.log(max(seconds, _LEAST)) // _GROWTH)
-
-
 class Histogram:
     """Counts durations in classes that grow by one per cent, so that quantiles are right to half of that."""
 
@@ -33,12 +29,16 @@ class Histogram:
         self._classes: Counter[int] = Counter()
 
     def add_all(self, durations: Iterable[float]) -> None:
-        """Count durations in seconds."""
+        """Count durations in seconds; cheap for thousands at a time."""
         ordered = sorted(durations)
         self.count += len(ordered)
         self.sum += sum(ordered)
-        for each, group in groupby(ordered, _class_of):
-            self._classes[each] += sum(1 for _ in group)
+        begin, end, classes = 0, len(ordered), self._classes
+        while begin < end:
+            each = math.floor(math.log(max(ordered[begin], _LEAST)) / _GROWTH)
+            upper = bisect_left(ordered, math.exp((each + 1) * _GROWTH), begin + 1)
+            classes[each] += upper - begin
+            begin = upper
 
     @property
     def mean(self) -> float:

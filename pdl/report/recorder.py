@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import heapq
-from array import array
 from dataclasses import replace
-from itertools import count
+from operator import attrgetter
 
-from pdl.model import Notice, Progress, Result
+from pdl.model import Notice, Progress, Result, Timings
 from pdl.progress import fault
 from pdl.summary import Summary
 
@@ -23,25 +21,7 @@ _HOSTS_KEPT = 10_000
 _HOSTS_SHOWN = 25
 _EXAMPLES = 3
 _TOGETHER = 4096
-
-
-class _Durations:
-    """Gathers durations, and counts them some thousand at a time, which is cheaper."""
-
-    def __init__(self) -> None:
-        self._gathered = array("d")
-        self._histogram = Histogram()
-
-    def add(self, seconds: float) -> None:
-        self._gathered.append(seconds)
-        if len(self._gathered) >= _TOGETHER:
-            self._histogram.add_all(self._gathered)
-            del self._gathered[:]
-
-    def histogram(self) -> Histogram:
-        self._histogram.add_all(self._gathered)
-        del self._gathered[:]
-        return self._histogram
+_seconds = attrgetter("seconds")
 
 
 class _HostTally:
@@ -60,16 +40,14 @@ class Recorder:
 
     def __init__(self) -> None:
         self.course = Course()
-        self.attempts = 0
-        self.retries = 0
-        self._file = _Durations()
-        self._first_byte = _Durations()
-        self._phases = {name: _Durations() for name in PHASES}
+        self._attempts = self._retries = 0
+        self._gathered: list[Result] = []  # to be looked at together, which is cheaper
+        self._file = Histogram()
+        self._first_byte = Histogram()
+        self._phases = {name: Histogram() for name in PHASES}
         self._hosts: dict[str, _HostTally] = {}
         self._failures: dict[str, tuple[list[int], list[Example]]] = {}
-        self._slowest: list[tuple[float, int, Result]] = []
-        self._slow = 0.0  # what a download must exceed to be one of the slowest
-        self._order = count()
+        self._slowest: list[Result] = []
 
     # -- as a reporter
 
@@ -84,49 +62,54 @@ class Recorder:
 
     def take(self, result: Result) -> None:
         """An entry has ended."""
-        status = result.status
-        if status == "skipped" and not result.attempts:
-            return
-        self.attempts += result.attempts
-        if result.attempts > 1:
-            self.retries += result.attempts - 1
-        if result.seconds > self._slow:
-            self._keep_slow(result)
-        if result.timings is not None:
-            self._take_timings(result.timings)
-        if not result.attempts and result.path is None:  # a malformed line has no host
-            self._fail(result)
-            return
-        host = self._host(result.url)
-        host.seconds += result.seconds
-        if status == "done":
-            host.done += 1
-            host.size += result.size
-            self._file.add(result.seconds)
-        elif status == "failed":
-            host.failed += 1
-            self._fail(result)
+        self._gathered.append(result)
+        if len(self._gathered) >= _TOGETHER:
+            self._digest()
 
-    def _take_timings(self, timings: tuple[float | None, ...]) -> None:
-        dns, connect, tls, wait, body = timings
-        if dns or connect or tls:  # else it went over a kept connection, as nearly all do
-            for name, seconds in zip(PHASES, (dns, connect, tls), strict=False):
-                if seconds:
-                    self._phases[name].add(seconds)
-        if wait is not None:
-            self._phases["wait"].add(wait)
-            self._first_byte.add(wait + (dns or 0.0) + (connect or 0.0) + (tls or 0.0))
-        if body is not None:
-            self._phases["body"].add(body)
+    def _digest(self) -> None:
+        """Look at what was gathered."""
+        gathered, self._gathered = self._gathered, []
+        results = [each for each in gathered if each.attempts or each.status != "skipped"]
+        attempts = [each.attempts for each in results]
+        self._attempts += sum(attempts)
+        self._retries += sum(attempts) - sum(map(bool, attempts))
+        self._file.add_all([each.seconds for each in results if each.status == "done"])
+        self._take_timings([each.timings for each in results if each.timings is not None])
+        for each in results:
+            if each.attempts or each.path is not None:  # a malformed line has no host
+                self._count(each)
+            if each.status == "failed":
+                self._fail(each)
+        least = self._slowest[-1].seconds if len(self._slowest) == _SLOWEST else -1.0
+        slow = [each for each in results if each.seconds > least]
+        if slow:
+            self._slowest = sorted(self._slowest + slow, key=_seconds, reverse=True)[:_SLOWEST]
 
-    def _host(self, url: str) -> _HostTally:
-        name = url.split("/", 3)[2] if url.count("/", 0, 10) > 1 else ""
+    def _take_timings(self, timings: list[Timings]) -> None:
+        for name, place in (("dns", 0), ("connect", 1), ("tls", 2)):  # 0 over a kept connection, as nearly all are
+            self._phases[name].add_all([each[place] for each in timings if each[place]])  # type: ignore[misc]  # s. a.
+        waited = [each for each in timings if each[3] is not None]
+        self._phases["wait"].add_all([each[3] for each in waited])  # type: ignore[misc]  # not None
+        self._phases["body"].add_all([each[4] for each in timings if each[4] is not None])
+        self._first_byte.add_all(
+            [each[3] if not (each[1] or each[0]) else each.first_byte for each in waited]  # type: ignore[misc]  # n. N.
+        )
+
+    def _count(self, result: Result) -> None:
+        """Have it count for its host."""
+        url = result.url
+        begin = url.find("//") + 2
+        end = url.find("/", begin)
+        name = url[begin:] if end < 0 else url[begin:end]
         tally = self._hosts.get(name)
         if tally is None:
-            if len(self._hosts) >= _HOSTS_KEPT:
-                name = "(others)"
-            tally = self._hosts.setdefault(name, _HostTally())
-        return tally
+            tally = self._hosts.setdefault(name if len(self._hosts) < _HOSTS_KEPT else "(others)", _HostTally())
+        tally.seconds += result.seconds
+        if result.status == "done":
+            tally.done += 1
+            tally.size += result.size
+        elif result.status == "failed":
+            tally.failed += 1
 
     def _fail(self, result: Result) -> None:
         number, examples = self._failures.setdefault(fault(result.kind, result.http_status), ([0], []))
@@ -134,32 +117,42 @@ class Recorder:
         if len(examples) < _EXAMPLES:
             examples.append(Example(result.url, result.message, result.where))
 
-    def _keep_slow(self, result: Result) -> None:
-        heapq.heappush(self._slowest, (result.seconds, next(self._order), result))
-        if len(self._slowest) > _SLOWEST:
-            heapq.heappop(self._slowest)
-            self._slow = self._slowest[0][0]
-
     # -- what was found
+
+    @property
+    def attempts(self) -> int:
+        """Requests made, without the hops of redirects."""
+        self._digest()
+        return self._attempts
+
+    @property
+    def retries(self) -> int:
+        """Of them, those after an entry's first."""
+        self._digest()
+        return self._retries
 
     @property
     def file(self) -> Histogram:
         """Seconds from a file's first attempt to its end."""
-        return self._file.histogram()
+        self._digest()
+        return self._file
 
     @property
     def first_byte(self) -> Histogram:
         """Seconds from an attempt's beginning to the first byte of its response."""
-        return self._first_byte.histogram()
+        self._digest()
+        return self._first_byte
 
     @property
     def seconds(self) -> float:
         """Of all downloads together, from their first attempts to their ends."""
+        self._digest()
         return sum(each.seconds for each in self._hosts.values())
 
     @property
     def mean(self) -> float:
         """Seconds of a download on average, of those that failed as well."""
+        self._digest()
         ended = sum(each.done + each.failed for each in self._hosts.values())
         return self.seconds / ended if ended else 0.0
 
@@ -172,15 +165,16 @@ class Recorder:
 
     def phases(self) -> tuple[Phase, ...]:
         """The phases that downloads went through."""
+        self._digest()
         found = []
-        for name, durations in self._phases.items():
-            histogram = durations.histogram()
+        for name, histogram in self._phases.items():
             if (quantiles := histogram.quantiles()) is not None:
                 found.append(Phase(name, histogram.count, histogram.sum, quantiles))
         return tuple(found)
 
     def report(self, about: About, account: Account) -> RunReport:
         """The report of what was recorded."""
+        self._digest()
         hosts = sorted(self._hosts.items(), key=lambda each: (-each[1].size, -each[1].done, each[0]))
         shown = [
             Host(name, tally.done, tally.failed, tally.size, tally.seconds) for name, tally in hosts[:_HOSTS_SHOWN]
@@ -196,7 +190,7 @@ class Recorder:
             phases=self.phases(),
             first_byte=self.first_byte.quantiles(),
             file=self.file.quantiles(),
-            slowest=tuple(_slow(each) for _, _, each in sorted(self._slowest, reverse=True)),
+            slowest=tuple(map(_slow, self._slowest)),
             hosts=tuple(shown),
             more_hosts=max(0, len(hosts) - _HOSTS_SHOWN),
             failures=tuple(sorted(failures, key=lambda each: (-each.count, each.kind))),
