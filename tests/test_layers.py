@@ -62,6 +62,7 @@ OUTSIDE = {
     "pdl.progress.meter": {"tqdm"},
     "pdl.report.about": {"psutil", "pycurl"},
     "pdl.report.drawing": {"matplotlib"},
+    "pdl.report.laboratory": {"psutil"},
     "pdl.report.page": {"jinja2", "markupsafe"},
     "pdl.report.watch": {"psutil"},
     "pdl.voice": {"click"},

@@ -76,9 +76,9 @@ def test_results_and_the_table_do_not_mix(listed: Path, tmp_path: Path):
 
 def test_a_stopped_run_is_reported_on(server: FaultServer, tmp_path: Path):
     urls = [server.url("/file/a"), server.url("/stall/in-body/b?size=300000&at=200000")]
-    with start_pdl(*urls, "-e", "curl", "-d", tmp_path / "d", "--report", tmp_path / "r.json", "-q") as process:
+    with start_pdl(*urls, "-e", "curl", "-d", tmp_path / "d", "--report", tmp_path / "r.json", "-vv") as process:
         server.wait_for(lambda record: "stall" in record.path, SOON)
-        server.wait_until((tmp_path / "d" / "a").exists, SOON)
+        assert process.stderr.readline().startswith("done  a")
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=SOON)
     assert process.returncode == 130, stderr
