@@ -110,6 +110,7 @@ def _agree(estimated: Estimate, plan: Plan, wishes: Wishes) -> None:
     """
     _check_room(estimated, plan.settings.dest)
     large = (estimated.size or 0.0) > _ASKED_FROM_BYTES or estimated.seconds > _ASKED_FROM_SECONDS
+    large = large or estimated.is_least  # nobody knows how large
     asks = not wishes.yes and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
     if asks or not wishes.quiet:
         say(f"pdl: {_foreseen(estimated, plan)}")

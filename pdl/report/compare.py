@@ -58,7 +58,7 @@ class Comparer:
         self._states: str | None = None  # a folder for the ledgers of measurements, where they are to be elsewhere
         self._copies = Copies()
         self._measured: list[Measurement] = []
-        self._notes: list[str] = []
+        self._notes: dict[Contestant, str] = {}
         self._broken: dict[Contestant, str] = {}
         self._interrupted = False
         self._publication: Run | None = None
@@ -185,8 +185,8 @@ class Comparer:
         if found is None:
             return
         if found.differing:
-            self._notes.append(f"{name}: {found.words}")
-            self._teller.notes(self._notes[-1])
+            self._notes.setdefault(contestant, f"{name}: {found.words}")  # once: it is likely to differ again
+            self._teller.notes(f"{name}: {found.words}")
         measurement = _measurement(contestant, number, seen, found.differing)
         self._measured.append(measurement)
         self._teller.ended(measurement)
@@ -234,7 +234,7 @@ class Comparer:
             winner=named,
             verdict=verdict(ranked, named),
             left_out=left_out,
-            notes=(*plan.notes, *self._notes, *self._partly_published()),
+            notes=(*plan.notes, *self._notes.values(), *self._partly_published()),
             measurements=tuple(self._measured),
             interrupted=self._interrupted,
             published=self._is_published,

@@ -93,7 +93,7 @@ def test_files_that_differ_from_engine_to_engine_are_found_out(server: FaultServ
     finally:
         comparer.close()
     assert found.rows[0].differing == 2
-    assert len(found.notes) == 2
+    assert len(found.notes) == 1
     assert "other contents" in found.notes[0]
     assert url in found.notes[0]
 

@@ -11,9 +11,17 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import click
 import psutil
 import pytest
 from faultserver import FaultServer, run_pdl, start_pdl
+
+from pdl import contest
+from pdl.report.contestants import field
+from pdl.report.look import Estimate
+from pdl.report.plan import Plan
+from pdl.reporting import Wishes
+from pdl.settings import Settings
 
 SOON = 15.0
 """Seconds for what takes two, on machines with more to do."""
@@ -256,6 +264,16 @@ def test_where_nobody_can_be_asked_much_needs_yes(server: FaultServer, tmp_path:
     assert "1.26 GB" in run.stderr
     assert run.stdout == ""
     assert len(server.requests) == 1
+
+
+def test_what_a_look_cannot_see_the_end_of_needs_yes(tmp_path: Path):
+    seen = Estimate(4, 1, 4, measurements=2, requests=8, size=5e6, seconds=9, largest=1e6, is_least=True)
+    plan = Plan(Settings(dest=str(tmp_path)), field(["curl"], [1], Settings()))
+    wishes = Wishes({}, printed=True, as_json=False, quiet=True, yes=False)
+    with pytest.raises(click.UsageError, match=r"at least 5.00 MB .* needs --yes"):
+        contest._agree(seen, plan, wishes)
+    contest._agree(seen._replace(is_least=False), plan, wishes)
+    contest._agree(seen, plan, wishes._replace(yes=True))
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals")
