@@ -125,12 +125,13 @@ def _agree(estimated: Estimate, plan: Plan, wishes: Wishes) -> None:
 
 
 def _foreseen(estimated: Estimate, plan: Plan) -> str:
+    entries = "1 entry" if estimated.entries == 1 else f"{estimated.entries:,} entries"
     hosts = "1 host" if estimated.hosts == 1 else f"{estimated.hosts:,} hosts"
     size = "bytes unknown, as no file came" if estimated.size is None else amount(estimated.size)
     about = "more than" if estimated.is_least else "about"
     rounds = "1 round" if plan.rounds == 1 else f"{plan.rounds} rounds"
     return (
-        f"{estimated.entries:,} entries on {hosts}, with {len(plan.field.contestants)} settings, in {rounds} and "
+        f"{entries} on {hosts}, with {len(plan.field.contestants)} settings, in {rounds} and "
         f"one to warm up: {estimated.requests:,} requests, {size}, {about} {duration(estimated.seconds)}, "
         f"by a look at {estimated.looked_at}"
     )

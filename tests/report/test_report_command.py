@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -307,12 +306,13 @@ def test_a_terminal_is_asked(answer, code, server: FaultServer, tmp_path: Path):
 
 
 def _until(terminal: int, wanted: bytes | None, *, again: bytes = b"") -> bytes:
-    """What a terminal shows until something is there, or to its end; all the while something is typed."""
+    """What a terminal shows until something is there, or to its end; what is typed is typed again in a silence."""
     shown = b""
+    os.write(terminal, again)
     while wanted is None or wanted not in shown:
-        with suppress(OSError):
+        if not select.select([terminal], [], [], 2.0)[0]:
             os.write(terminal, again)
-        if select.select([terminal], [], [], 1.0)[0]:
+        else:
             try:
                 more = os.read(terminal, 1000)
             except OSError:  # how Linux tells that nobody writes there any more
