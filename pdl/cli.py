@@ -41,8 +41,6 @@ FACE = (
 """Parameters of the command that are not options of a job."""
 
 _DEFAULTS = Settings()
-_ALL = "all"
-"""The name for every engine that is installed."""
 _PRESETS = ("default", "lan", "wan", "flaky", "many-hosts")  # of the demo, which few need to import
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3, "t": 1024**4}
 
@@ -182,7 +180,7 @@ def command(context: click.Context, /, sources: tuple[str, ...], **options: Any)
     field: Field = named if "engine" in given else (), jobs
     has_list = bool(sources) or from_ledger or face["demo"]
     _check_face(face, field, has_list=has_list)
-    settings = Settings(engine=named[0] if named[0] != _ALL else _DEFAULTS.engine, jobs=jobs[0], **options)
+    settings = Settings(engine=named[0] if named[0] != engines.ALL else _DEFAULTS.engine, jobs=jobs[0], **options)
     if looks:
         return _look(sources, settings, face)
     if sources and (settings.retry_failed is not None or settings.dry_run):
@@ -192,7 +190,7 @@ def command(context: click.Context, /, sources: tuple[str, ...], **options: Any)
         raise click.UsageError("--demo has a list of its own and takes no SOURCE")
     temporary = "dest" not in given
     if face["report"]:
-        return _report(_Report(sources, settings, face, *field, from_ledger=from_ledger, temporary=temporary))
+        return _report(_Report(sources, settings, face, field, from_ledger=from_ledger, temporary=temporary))
     if face["demo"]:
         return _demonstrate(settings, face, temporary=temporary)
     return _download(_open(sources) if sources else None, settings, face)
@@ -207,10 +205,10 @@ def _check_face(face: dict[str, Any], field: Field, *, has_list: bool) -> None:
     if face["report"] and not any(face["report"]) and sys.stdout is None:
         raise click.UsageError("--report without a file needs standard output, which is closed")
     engine_names, jobs = field
-    compares = len(engine_names) != 1 or len(jobs) > 1 or _ALL in engine_names
+    compares = _compares(field)
     if not face["report"]:
         for option, values in (("-e", engine_names), ("-j", jobs)):
-            if len(values) > 1 or _ALL in values:
+            if len(values) > 1 or engines.ALL in values:
                 raise click.UsageError(
                     f"several engines are compared, and so are several -j: {option} needs --report"
                 )
@@ -226,6 +224,12 @@ def _check_face(face: dict[str, Any], field: Field, *, has_list: bool) -> None:
             )
 
 
+def _compares(field: Field) -> bool:
+    """Anything but one engine with one number of jobs is compared."""
+    engine_names, jobs = field
+    return len(engine_names) != 1 or len(jobs) > 1 or engines.ALL in engine_names
+
+
 class _Report(NamedTuple):
     """What `--report` is asked with.
 
@@ -233,8 +237,7 @@ class _Report(NamedTuple):
         sources: of the list.
         settings: of the job, or of what the contestants have in common.
         face: the options that are not of a job.
-        engines: that are named.
-        jobs: numbers of them.
+        field: the engines that are named, and the numbers of jobs.
         from_ledger: the ledger has the list.
         temporary: no destination is named.
     """
@@ -242,15 +245,9 @@ class _Report(NamedTuple):
     sources: tuple[str, ...]
     settings: Settings
     face: dict[str, Any]
-    engines: Sequence[str]
-    jobs: Sequence[int]
+    field: Field
     from_ledger: bool
     temporary: bool
-
-    @property
-    def compares(self) -> bool:
-        """Anything but one engine with one number of jobs."""
-        return len(self.engines) != 1 or len(self.jobs) > 1 or _ALL in self.engines
 
 
 def _report(asked: _Report) -> int:
@@ -266,7 +263,7 @@ def _report(asked: _Report) -> int:
             if settings.no_state:
                 raise click.UsageError("--report shows what the ledger knows, and --no-state keeps none")
             return reporting.report_ledger(settings, wishes)
-        if not asked.compares:
+        if not _compares(asked.field):
             as_table = wishes._replace(printed=wishes.printed and not prints, as_json=False)
             observer = reporting.RunObserver(settings, as_table)
             if prints and not wishes.files:
@@ -281,7 +278,7 @@ def _report(asked: _Report) -> int:
             raise click.UsageError("a comparison has no results of single files for --paths to print")
         from . import contest  # noqa: PLC0415 - needs much that a report on one run does not
 
-        plan = contest.plan(settings, asked.engines, asked.jobs, face)
+        plan = contest.plan(settings, *asked.field, face)
         if face["demo"]:
             return _compare_on_demo(plan, wishes, face, temporary=asked.temporary)
         assert source is not None

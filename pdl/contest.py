@@ -21,6 +21,7 @@ from .report.contestants import field as field_of
 from .report.look import Estimate
 from .report.plan import Plan
 from .report.telling import Telling
+from .report.wording import plural
 from .reporting import Wishes, hand_out
 from .settings import Settings
 from .sources import Source
@@ -82,7 +83,9 @@ def compare(
         hand_out(comparison, wishes)
     if interrupts.received is not None:
         return int(interrupts.received.code or 1)
-    return 1 if faults else code if comparison.published else code or _exit_code(comparison)
+    if faults:
+        return 1
+    return code if code or comparison.published else _exit_code(comparison)
 
 
 def _catch(faults: list[Exception], step: Callable[[], T]) -> T | None:
@@ -125,11 +128,10 @@ def _agree(estimated: Estimate, plan: Plan, wishes: Wishes) -> None:
 
 
 def _foreseen(estimated: Estimate, plan: Plan) -> str:
-    entries = "1 entry" if estimated.entries == 1 else f"{estimated.entries:,} entries"
-    hosts = "1 host" if estimated.hosts == 1 else f"{estimated.hosts:,} hosts"
+    entries, hosts = plural(estimated.entries, "entry", "entries"), plural(estimated.hosts, "host", "hosts")
     size = "bytes unknown, as no file came" if estimated.size is None else amount(estimated.size)
     about = "more than" if estimated.is_least else "about"
-    rounds = "1 round" if plan.rounds == 1 else f"{plan.rounds} rounds"
+    rounds = plural(plan.rounds, "round", "rounds")
     return (
         f"{entries} on {hosts}, with {len(plan.field.contestants)} settings, in {rounds} and "
         f"one to warm up: {estimated.requests:,} requests, {size}, {about} {duration(estimated.seconds)}, "

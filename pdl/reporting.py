@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from .report.about import about
 from .report.file import ReportFile
 from .report.from_ledger import ledger_report
-from .report.recorder import Recorder, run_report
+from .report.recorder import Recorder
+from .report.run_report import account_of
 from .report.told import Told
 from .run import Run
 from .settings import Settings
@@ -79,17 +80,20 @@ class RunObserver:
 
     def report(self, run: Run) -> None:
         """Hand out the report of the run, which has ended."""
-        hand_out(run_report(self.recorder, about(self.given), run.summary), self.wishes)
+        summary = run.summary
+        account = account_of(summary, summary.size, summary.seconds, summary.stopped)
+        hand_out(self.recorder.report(about(self.given), account), self.wishes)
 
 
 def hand_out(report: Told, wishes: Wishes) -> None:
     """Write and print a report; what goes wrong with one form keeps it from no other."""
     faults = []
-    for hand_out in [partial(_write, report, path, wishes) for path in wishes.files] + [
-        partial(_print, report, wishes)
+    for step in [
+        *(partial(_write, report, path, wishes) for path in wishes.files),
+        partial(_print, report, wishes),
     ]:
         try:
-            hand_out()
+            step()
         except Exception as error:  # what was measured for an hour is worth every other form
             faults.append(error)
     if faults:

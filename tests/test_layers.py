@@ -21,7 +21,7 @@ FLOORS = (
     {"_version", "errors"},
     {"model"},
     {"kinds"},
-    {"decompressors", "descriptors", "settings", "url"},
+    {"apart", "decompressors", "descriptors", "settings", "url"},
     # each knows nothing of the others
     {"logins", "naming", "networks", "proxies", "progress", "resolver", "retry", "sources", "storage"},
     # decisions

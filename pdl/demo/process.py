@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
+from pdl.apart import apart
 from pdl.errors import PdlError
 
 from .counts import Counts, merged
@@ -128,14 +129,11 @@ class DemoServer:
 
 
 def _start() -> subprocess.Popen[str]:
-    """Start a process, in a group of its own: the Ctrl-C that stops the downloads must leave it to us."""
+    """Start a process."""
     command = [sys.executable, "-m", "pdl.demo", "-"]
     home = Path(__file__).parents[2]  # comes first in its path: the same pdl as here, and nothing of the user's
-    apart: dict[str, Any] = {"start_new_session": True}
-    if sys.platform == "win32":
-        apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=home, stdin=pipe, stdout=pipe, text=True, **apart)  # noqa: S603 - our own
+    return subprocess.Popen(command, cwd=home, stdin=pipe, stdout=pipe, text=True, **apart())  # noqa: S603 - our own
 
 
 def _write(process: subprocess.Popen[str], line: str) -> None:

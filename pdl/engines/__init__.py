@@ -36,6 +36,8 @@ _BUILT_IN = {
         "pdl.engines.curl", "CurlEngine", ("pycurl",), "libcurl's event loop; HTTP/1.1, HTTP/2 and HTTP/3"
     ),
 }
+ALL = "all"
+"""The name that stands for every engine that can be used, where several are asked for."""
 _AUTO = ("curl", "threads", "sequential")  # in the order of preference
 _COMPILED = frozenset({"pycurl"})
 """Libraries that may be installed and yet not be imported, as where the libcurl below has changed."""

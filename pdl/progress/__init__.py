@@ -1,6 +1,6 @@
 """What people see of a run: one interface, a class for each way to look, and silence among them."""
 
-from .balance import Balance, balance_line, closing_lines
+from .balance import Balance, Count, balance_line, closing_lines
 from .bar import BarReporter
 from .choice import reporter_for
 from .lines import LineReporter
@@ -11,6 +11,7 @@ from .text import amount, printable
 __all__ = [
     "Balance",
     "BarReporter",
+    "Count",
     "LineReporter",
     "OutcomeLog",
     "Reported",

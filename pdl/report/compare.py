@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -34,6 +32,7 @@ from .replay import ReplayEngine
 from .sample import sample
 from .spool import Spooled, SpooledSource, spool
 from .verdict import verdict
+from .wording import plural
 
 
 class Comparer:
@@ -55,7 +54,9 @@ class Comparer:
         self._laboratory = Laboratory()
         self._hold: Hold | None = None
         self._folder: ComparisonFolder | None = None
-        self._states: str | None = None  # a folder for the ledgers of measurements, where they are to be elsewhere
+        self._states: ComparisonFolder | None = (
+            None  # for the ledgers of measurements, where they are to be elsewhere
+        )
         self._copies = Copies()
         self._measured: list[Measurement] = []
         self._notes: dict[Contestant, str] = {}
@@ -83,7 +84,7 @@ class Comparer:
         remove_comparisons(home)
         self._folder = ComparisonFolder(home)
         if settings.state_dir is not None:
-            self._states = tempfile.mkdtemp(prefix="comparison-", dir=settings.state_dir)
+            self._states = ComparisonFolder(settings.state_dir)
         self._whole = self._listed = spool(self._source, self._path("list"), self._check)
         if not self._whole.entries:
             raise SourceError("the list is empty: there is nothing to compare")
@@ -107,11 +108,9 @@ class Comparer:
     def close(self) -> None:
         """Remove what was measured, and let others have the destination; again does nothing."""
         self._source.close()
-        if self._folder is not None:
-            self._folder.remove()
-        if self._states is not None:
-            with suppress(OSError):
-                shutil.rmtree(self._states)
+        for folder in (self._folder, self._states):
+            if folder is not None:
+                folder.remove()
         if self._hold is not None:
             self._hold.release()
 
@@ -207,7 +206,7 @@ class Comparer:
             engine=engine,
             jobs=jobs,
             dest=dest,
-            state_dir=None if states is None else os.path.join(states, os.path.basename(dest)),
+            state_dir=None if states is None else os.path.join(states.path, os.path.basename(dest)),
             failed=None,
             overwrite=False,
             timings=True,
@@ -279,8 +278,7 @@ class Comparer:
     def _partly_published(self) -> list[str]:
         if self._publication is None or self._is_published:
             return []
-        there = self._publication.summary.done
-        files = "1 file" if there == 1 else f"{there:,} files"
+        files = plural(self._publication.summary.done, "file", "files")
         return [f"{files} came into the destination before that was stopped; without --report the rest is fetched"]
 
 

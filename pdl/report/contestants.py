@@ -12,9 +12,6 @@ from pdl.settings import Settings
 
 from .ranking import Contestant
 
-ALL = "all"
-"""The name that stands for every engine that is installed."""
-
 
 class Field(NamedTuple):
     """Those who take part, and the reason of each engine that can't."""
@@ -40,9 +37,9 @@ def field(names: Sequence[str], jobs: Sequence[int], settings: Settings) -> Fiel
             raise SettingsError(
                 f"engines are compared by their names, as they run in other processes, not {name!r}"
             )
-    usable, left_out = _all(settings) if not names or ALL in names else ([], {})
+    usable, left_out = _all(settings) if not names or engines.ALL in names else ([], {})
     for name in names:
-        if name != ALL:
+        if name != engines.ALL:
             chosen = engines.choose(name).name
             engines.check(chosen, settings)
             usable.append(chosen)

@@ -10,7 +10,7 @@ from pdl.storage.reading import Ledger, LedgerEntry
 
 from .about import About
 from .recorder import Recorder
-from .run_report import Account, Moment, RunReport
+from .run_report import Moment, RunReport, account_of
 
 _STRETCHES = 240
 _PAUSE = 600
@@ -30,17 +30,7 @@ def ledger_report(ledger: Ledger, about: About) -> RunReport:
             recorder.take(_result(entry))
     counts = ledger.counts()
     moments, before = ended.moments()
-    account = Account(
-        read=counts.read,
-        done=counts.done,
-        skipped=counts.skipped,
-        failed=counts.failed,
-        left=counts.left,
-        skipped_by_reason=dict(counts.skipped_by_reason),
-        failed_by_kind=dict(counts.failed_by_kind),
-        size=counts.size,
-        seconds=ended.seconds,
-    )
+    account = account_of(counts, counts.size, ended.seconds)
     notes = ["made of the ledger: it knows neither the phases of downloads nor how many were under way"]
     if before:
         notes.append(f"the course begins after the last pause of ten minutes; {before:,} files came before")

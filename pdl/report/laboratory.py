@@ -10,10 +10,11 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 import psutil
 
+from pdl.apart import apart
 from pdl.errors import PdlError
 
 from .measuring import Order, Told
@@ -116,13 +117,10 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _start(line: int) -> subprocess.Popen[bytes]:
-    """Start the process, in a group of its own: the Ctrl-C that stops us is not for it."""
+    """Start the process."""
     program = _PROGRAM.format(str(Path(__file__).parents[2]))  # the same pdl as here, wherever we were started
-    apart: dict[str, Any] = {"start_new_session": True}
-    if sys.platform == "win32":
-        apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     command = [sys.executable, "-c", program]
-    return subprocess.Popen(command, stdin=line, stdout=subprocess.PIPE, **apart)  # noqa: S603 - our own
+    return subprocess.Popen(command, stdin=line, stdout=subprocess.PIPE, **apart())  # noqa: S603 - our own
 
 
 def _hear(output: IO[bytes], tell: Callable[[float], object]) -> Told | None:
@@ -142,13 +140,11 @@ def _await(process: subprocess.Popen[bytes], told: Told | None) -> tuple[float, 
     guard = threading.Timer(_PATIENCE, _kill, [process])
     guard.start()
     try:
-        if not hasattr(os, "wait4"):
-            process.wait()
-            return told.cpu if told is not None else (0.0, 0.0)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        return usage.ru_utime, usage.ru_stime
-    except ChildProcessError:  # the program has others wait for all children
+        if hasattr(os, "wait4"):
+            with contextlib.suppress(ChildProcessError):  # the program has others wait for all children
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+                return usage.ru_utime, usage.ru_stime
         process.wait()
         return told.cpu if told is not None else (0.0, 0.0)
     finally:

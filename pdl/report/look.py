@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from .measuring import Told
 from .ranking import Contestant
-from .spool import Spooled, SpoolWriter, read_spool
+from .spool import Spooled, read_spool, write_spool
 
 LOOKED_AT = 20
 """Entries that are fetched to learn of the others."""
@@ -49,12 +49,7 @@ class Estimate(NamedTuple):
 def some_of(listed: Spooled, path: str) -> Spooled:
     """Some entries from all over a list, as a list of their own."""
     step = max(1, listed.entries // LOOKED_AT)
-    writer = SpoolWriter(path)
-    try:
-        writer.add(list(islice(read_spool(listed.path), 0, step * LOOKED_AT, step)))
-    finally:
-        writer.close()
-    return writer.spooled
+    return write_spool(islice(read_spool(listed.path), 0, step * LOOKED_AT, step), path)
 
 
 def estimate(

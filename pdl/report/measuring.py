@@ -7,13 +7,13 @@ import os
 import pickle
 import sys
 import threading
-import time
 from contextlib import suppress
 from typing import IO, Any, NamedTuple
 
 from pdl.descriptors import raise_limit
 from pdl.errors import PdlError
 from pdl.model import Notice, Progress, Result
+from pdl.progress.pace import share
 from pdl.settings import Settings
 
 from .histogram import Quantiles
@@ -53,7 +53,6 @@ class Told(NamedTuple):
         retries: of them, those after an entry's first.
         errors: by kind.
         working: CPU seconds that it took while it ran, without the start of Python.
-        took: seconds in which it took them.
         cpu: user and system CPU seconds until it told this, children that have ended included.
         peak: bytes of memory at the most, of this process alone; None where the system does not tell.
         first_byte: None if the engine can't tell.
@@ -78,7 +77,6 @@ class Told(NamedTuple):
     retries: int = 0
     errors: dict[str, int] = {}  # noqa: RUF012 - a named tuple's default; nobody changes it
     working: float = 0.0
-    took: float = 0.0
     cpu: tuple[float, float] = (0.0, 0.0)
     peak: int | None = None
     first_byte: Quantiles | None = None
@@ -123,10 +121,10 @@ def _carry_out(order: Order, output: IO[bytes]) -> Told:
         gc.freeze()
         gc.enable()
         _watch_input(run)
-        began, before = time.perf_counter(), sum(_cpu())
+        before = sum(_cpu())
         for _ in run.results():
             pass
-        took, working = time.perf_counter() - began, sum(_cpu()) - before
+        working = sum(_cpu()) - before
     except PdlError as error:
         from pdl.errors import DestinationError  # noqa: PLC0415 - it is rare
 
@@ -144,7 +142,6 @@ def _carry_out(order: Order, output: IO[bytes]) -> Told:
         retries=recorder.retries,
         errors=dict(summary.failed_by_kind),
         working=working,
-        took=took,
         cpu=_cpu(),
         peak=_peak(),
         first_byte=recorder.first_byte.quantiles(),
@@ -165,10 +162,10 @@ class _Teller:
         self._next = 0.0
 
     def on(self, event: Progress | Result | Notice) -> None:
-        if isinstance(event, Progress) and event.seconds >= self._next and event.total:
+        if isinstance(event, Progress) and event.seconds >= self._next:
             self._next = event.seconds + _TOLD_EVERY
             with suppress(BrokenPipeError):
-                pickle.dump((event.done + event.skipped + event.failed) / event.total, self._output)
+                pickle.dump(share(event), self._output)
                 self._output.flush()
 
     def close(self) -> None:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from operator import attrgetter
 
 from pdl.model import Notice, Progress, Result, Timings
 from pdl.progress import fault
-from pdl.summary import Summary
 
 from .about import About
 from .course import Course
 from .histogram import Histogram
 from .run_report import Account, Example, Failures, Host, Phase, RunReport, Slow
 
-PHASES = ("dns", "connect", "tls", "wait", "body")
-"""Fields of `Timings`, in their order."""
 _SLOWEST = 20
 _HOSTS_KEPT = 10_000
 _HOSTS_SHOWN = 25
@@ -44,7 +40,7 @@ class Recorder:
         self._gathered: list[Result] = []  # to be looked at together, which is cheaper
         self._file = Histogram()
         self._first_byte = Histogram()
-        self._phases = {name: Histogram() for name in PHASES}
+        self._phases = {name: Histogram() for name in Timings._fields}
         self._hosts: dict[str, _HostTally] = {}
         self._failures: dict[str, tuple[list[int], list[Example]]] = {}
         self._slowest: list[Result] = []
@@ -86,14 +82,18 @@ class Recorder:
             self._slowest = sorted(self._slowest + slow, key=_seconds, reverse=True)[:_SLOWEST]
 
     def _take_timings(self, timings: list[Timings]) -> None:
-        for name, place in (("dns", 0), ("connect", 1), ("tls", 2)):  # 0 over a kept connection, as nearly all are
-            self._phases[name].add_all([each[place] for each in timings if each[place]])  # type: ignore[misc]  # s. a.
-        waited = [each for each in timings if each[3] is not None]
-        self._phases["wait"].add_all([each[3] for each in waited])  # type: ignore[misc]  # not None
-        self._phases["body"].add_all([each[4] for each in timings if each[4] is not None])
-        self._first_byte.add_all(
-            [each[3] if not (each[1] or each[0]) else each.first_byte for each in waited]  # type: ignore[misc]  # n. N.
-        )
+        phases = self._phases
+        # over a kept connection, as nearly all are, these are 0 and no phase that anything went through
+        phases["dns"].add_all([each.dns for each in timings if each.dns])
+        phases["connect"].add_all([each.connect for each in timings if each.connect])
+        phases["tls"].add_all([each.tls for each in timings if each.tls])
+        phases["wait"].add_all([each.wait for each in timings if each.wait is not None])
+        phases["body"].add_all([each.body for each in timings if each.body is not None])
+        fresh = (each.first_byte for each in timings if each.dns or each.connect)
+        self._first_byte.add_all([each for each in fresh if each is not None])
+        # else it is the wait alone, which costs less to tell
+        kept = [each.wait for each in timings if each.wait is not None and not (each.dns or each.connect)]
+        self._first_byte.add_all(kept)
 
     def _count(self, result: Result) -> None:
         """Have it count for its host."""
@@ -195,27 +195,6 @@ class Recorder:
             more_hosts=max(0, len(hosts) - _HOSTS_SHOWN),
             failures=tuple(sorted(failures, key=lambda each: (-each.count, each.kind))),
         )
-
-
-def account_of(summary: Summary) -> Account:
-    """The closing balance of a run, without what needs the ledger."""
-    return Account(
-        read=summary.read,
-        done=summary.done,
-        skipped=summary.skipped,
-        failed=summary.failed,
-        left=summary.left,
-        skipped_by_reason=dict(summary.skipped_by_reason),
-        failed_by_kind=dict(summary.failed_by_kind),
-        size=summary.size,
-        seconds=summary.seconds,
-        stopped=summary.stopped,
-    )
-
-
-def run_report(recorder: Recorder, about: About, summary: Summary, *notes: str) -> RunReport:
-    """The report of a run that has ended."""
-    return replace(recorder.report(about, account_of(summary)), notes=notes)
 
 
 def _slow(result: Result) -> Slow:

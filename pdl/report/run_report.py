@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pdl.progress import Count
+
 from .about import About
 from .histogram import Quantiles
 from .told import Told
@@ -115,6 +117,29 @@ class Account:
     size: int
     seconds: float
     stopped: str | None = None
+
+
+def account_of(count: Count, size: int, seconds: float, stopped: str | None = None) -> Account:
+    """What became of the entries of a run, or of a ledger, as a balance that can be kept.
+
+    Args:
+        count: of the entries.
+        size: bytes of the files.
+        seconds: that it took.
+        stopped: why the run ended before the list did, if it did.
+    """
+    return Account(
+        read=count.read,
+        done=count.done,
+        skipped=count.skipped,
+        failed=count.failed,
+        left=count.left,
+        skipped_by_reason=dict(count.skipped_by_reason),
+        failed_by_kind=dict(count.failed_by_kind),
+        size=size,
+        seconds=seconds,
+        stopped=stopped,
+    )
 
 
 @dataclass(frozen=True)

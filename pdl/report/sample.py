@@ -8,9 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from pdl.model import Entry
 
-from .spool import OTHERS, Spooled, SpoolWriter, host_of, read_spool
-
-_TOGETHER = 500
+from .spool import OTHERS, Spooled, host_of, read_spool, write_spool
 
 
 def sample(whole: Spooled, count: int, path: str, seed: int = 0) -> Spooled:
@@ -23,19 +21,8 @@ def sample(whole: Spooled, count: int, path: str, seed: int = 0) -> Spooled:
         seed: the same one gives the same sample.
     """
     wanted = shares({host: number for host, number in whole.hosts.items() if host}, count)
-    writer = SpoolWriter(path)
-    try:
-        batch: list[Entry] = []
-        for entry in _chosen(read_spool(whole.path), whole.hosts, wanted, random.Random(seed)):  # noqa: S311 - no secret
-            batch.append(entry)
-            if len(batch) >= _TOGETHER:
-                writer.add(batch)
-                batch = []
-        if batch:
-            writer.add(batch)
-    finally:
-        writer.close()
-    return writer.spooled
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    return write_spool(_chosen(read_spool(whole.path), whole.hosts, wanted, chance), path)
 
 
 def shares(hosts: Mapping[str, int], count: int) -> dict[str, int]:

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from typing import IO, Any
 
 from pdl import url as urls
@@ -86,6 +86,21 @@ def spool(source: Source, path: str, check: Callable[[], object]) -> Spooled:
                 time.sleep(_NOTHING_YET)
     finally:
         source.close()
+        writer.close()
+    return writer.spooled
+
+
+def write_spool(entries: Iterator[Entry], path: str) -> Spooled:
+    """Write entries to a file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    writer = SpoolWriter(path)
+    try:
+        while batch := list(islice(entries, _TOGETHER)):
+            writer.add(batch)
+    finally:
         writer.close()
     return writer.spooled
 
