@@ -116,6 +116,22 @@ def play(commands: dict[str, Command], server: Nginx, rounds: int) -> dict[str, 
     return figures
 
 
+def contrast(commands: dict[str, Command], count: int, size: int, rounds: int) -> None:
+    """Have two commands download so many files of so many bytes in turns, and tell the first by the second."""
+    server = Nginx(count, size)
+    try:
+        figures = play(commands, server, rounds)
+    finally:
+        server.close()
+    for name, measured in figures.items():
+        wall, processor = (statistics.median(getattr(each, what) for each in measured) for what in ("wall", "cpu"))
+        print(f"{name:14} {count / wall:7.0f} files/s, {processor / count * 1e6:4.0f} us of the processor a file")
+    (first, ours), (second, theirs) = figures.items()
+    ratios = [without.wall / kept.wall for kept, without in zip(ours, theirs, strict=True)]
+    told = f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})"
+    print(f"throughput {first} against {second}: {told}")
+
+
 def show(figures: dict[str, list[Figures]], count: int) -> None:
     base = figures.get(HAND_WRITTEN, [])
     print(f"{'':14} {'files/s':>9} {'ratio':>7} {'CPU ms/file':>12} {'peak MiB':>9}   seconds, each round")

@@ -18,10 +18,10 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from engines import Command, measure, play
+from engines import Command, contrast, measure
 from nginx import Nginx
 
-WAYS: dict[str, list[str]] = {"ledger": [], "--no-state": ["--no-state"]}
+WAYS: dict[str, list[str]] = {"with ledger": [], "with --no-state": ["--no-state"]}
 
 
 def command(*words: str | Path) -> list[str]:
@@ -35,17 +35,7 @@ def compare(count: int, size: int, jobs: int, rounds: int) -> None:
     commands: dict[str, Command] = {
         name: partial(command, "-j", str(jobs), *options) for name, options in WAYS.items()
     }
-    server = Nginx(count, size)
-    try:
-        figures = play(commands, server, rounds)
-    finally:
-        server.close()
-    for name, measured in figures.items():
-        wall, processor = (statistics.median(getattr(each, what) for each in measured) for what in ("wall", "cpu"))
-        print(f"{name:10} {count / wall:7.0f} files/s, {processor / count * 1e6:4.0f} us of the processor a file")
-    ratios = [without.wall / kept.wall for kept, without in zip(*figures.values(), strict=True)]
-    print(f"throughput with the ledger against without: {statistics.median(ratios):.3f}", end="")
-    print(f" ({min(ratios):.3f} to {max(ratios):.3f})")
+    contrast(commands, count, size, rounds)
 
 
 def again(count: int, layout: str, rounds: int) -> None:

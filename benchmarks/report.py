@@ -9,13 +9,11 @@ round. The engine `curl` on files from the same machine is where it costs most: 
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 from functools import partial
 from pathlib import Path
 
-from engines import Command, play
-from nginx import Nginx
+from engines import Command, contrast
 
 
 def command(engine: str, jobs: int, reports: list[str], urls: Path, dest: Path) -> list[str]:
@@ -32,22 +30,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--engine", default="curl")
     options = parser.parse_args()
-    ways: dict[str, list[str]] = {"without": [], "with --report": ["--report"]}
+    ways: dict[str, list[str]] = {"with --report": ["--report"], "without": []}
     commands: dict[str, Command] = {
         name: partial(command, options.engine, options.jobs, words) for name, words in ways.items()
     }
-    server = Nginx(options.count, options.size)
-    try:
-        figures = play(commands, server, options.rounds)
-    finally:
-        server.close()
-    for name, measured in figures.items():
-        wall, processor = (statistics.median(getattr(each, what) for each in measured) for what in ("wall", "cpu"))
-        per_file = processor / options.count * 1e6
-        print(f"{name:14} {options.count / wall:7.0f} files/s, {per_file:4.0f} us of the processor a file")
-    ratios = [plain.wall / reported.wall for plain, reported in zip(*figures.values(), strict=True)]
-    print(f"files/s with a report against without: {statistics.median(ratios):.3f}", end="")
-    print(f" ({min(ratios):.3f} to {max(ratios):.3f})")
+    contrast(commands, options.count, options.size, options.rounds)
 
 
 if __name__ == "__main__":
