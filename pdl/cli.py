@@ -83,11 +83,11 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
 @click.argument("sources", nargs=-1, metavar="SOURCE...")
 @_option("-d", "-P", "--dest", metavar="DIR", help="Folder that receives the files.", show_default="current folder")
 @_option("-e", "--engine", multiple=True, metavar="NAME", default=(_DEFAULTS.engine,),
-         help="Engine that carries the bytes; see --list-engines. With --report several, or all.",
-         show_default=_DEFAULTS.engine)  # fmt: skip
+         help="Engine that carries the bytes; see --list-engines. With --report several, or all.  "
+         f"[default: {_DEFAULTS.engine}]", show_default=False)  # fmt: skip
 @_option("-j", "--jobs", multiple=True, type=int, metavar="N", default=(_DEFAULTS.jobs,),
-         help="Downloads at once, over all hosts. With --report several.",
-         show_default=str(_DEFAULTS.jobs))  # fmt: skip
+         help=f"Downloads at once, over all hosts. With --report several.  [default: {_DEFAULTS.jobs}]",
+         show_default=False)  # fmt: skip
 @_option("--per-host", type=int, metavar="N", help="Downloads at once from one host.  [default: no limit below -j]")
 @_option("--retries", type=int, metavar="N", help="Tries after the first one.")
 @_option("--retry-delay", type=float, metavar="S", help="Longest first pause before a retry; doubles each time.")
