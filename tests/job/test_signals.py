@@ -85,7 +85,7 @@ def test_a_signal_stops_a_run_cleanly_and_the_next_one_completes_it(
 
 @pytest.mark.fault(45)
 def test_bytes_that_came_stay_as_parts(engine_name, server: FaultServer, tmp_path: Path):
-    target = "/drip/slow?size=20000&piece=1000&interval=0.02"
+    target = "/drip/slow?size=1000000&piece=1000&interval=0.02"  # 20 s, longer than any stop
     with start_pdl(server.url(target), "-d", tmp_path, "-e", engine_name) as process:
         server.wait_for(lambda record: record.target == target)
         wait_for_size(tmp_path / ".pdl" / "parts" / "1.part", 1000, process)
