@@ -145,6 +145,7 @@ class Attempt(NamedTuple):
         reach: which addresses of the URL's host may be connected to; through a proxy that is the proxy's affair.
         algorithm: of the digest to compute, where `digest` names none.
         unless: the version that is there already and need not be sent again.
+        connect_within: seconds for name resolution, connection and TLS, where the job's own limit does not hold.
     """
 
     id: int
@@ -161,6 +162,7 @@ class Attempt(NamedTuple):
     reach: Reach = Reach.ANY
     algorithm: str | None = None
     unless: Validator | None = None
+    connect_within: float | None = None
 
     def __repr__(self) -> str:
         return _shown(self, "headers", "credentials", "proxy")
@@ -228,6 +230,7 @@ class Outcome(NamedTuple):
         proxy_failed: it was the proxy's own failure, so that other URLs would fare no better.
         past: the attempts and seconds that the download took, from an engine that only hands over what was
             fetched before.
+        unreachable: no connection came about in the time that there is for one.
         timings: where the time went, if that is wanted and the engine can tell.
     """
 
@@ -252,6 +255,7 @@ class Outcome(NamedTuple):
     errno: int | None = None
     proxy_failed: bool = False
     past: tuple[int, float] | None = None
+    unreachable: bool = False
     timings: Timings | None = None
 
     def timed(self, timings: Timings) -> Outcome:
