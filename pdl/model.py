@@ -1,6 +1,6 @@
 """The values that travel between the floors: immutable, picklable, standard library only.
 
-Those that are made for every attempt are named tuples: a frozen data class takes three times as long
+Those that are made for every entry or attempt are named tuples: a frozen data class takes three times as long
 to make, and eight times as long to define.
 """
 
@@ -41,8 +41,13 @@ def parse_digest(text: str | None) -> Digest | None:
     return Digest(*text.split(":")) if text else None
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
+def _shown(value: Any, *secrets: str) -> str:
+    """What `repr` of a named tuple gives, without the fields that may hold a secret."""
+    pairs = [f"{name}={each!r}" for name, each in value._asdict().items() if name not in secrets]
+    return f"{type(value).__name__}({', '.join(pairs)})"
+
+
+class Download(NamedTuple):
     """One entry of a list: what to fetch and what is known of it.
 
     Args:
@@ -63,9 +68,12 @@ class Download:
     digest: Digest | None = None
     size: int | None = None
     headers: Headers = ()
-    credentials: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    line: str = field(default="", repr=False)
+    credentials: tuple[tuple[str, str], ...] = ()
+    line: str = ""
     where: str = ""
+
+    def __repr__(self) -> str:
+        return _shown(self, "credentials", "line")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +119,6 @@ class Partial(NamedTuple):
     total: int | None
     url: str
     name: str | None = None
-
-
-def _shown(value: Any, *secrets: str) -> str:
-    """What `repr` of a named tuple gives, without the fields that may hold a secret."""
-    pairs = [f"{name}={each!r}" for name, each in value._asdict().items() if name not in secrets]
-    return f"{type(value).__name__}({', '.join(pairs)})"
 
 
 class Reach(Enum):
@@ -312,8 +314,7 @@ Status = Literal["done", "skipped", "failed"]
 Reason = Literal["exists", "done", "duplicate", "not-modified"]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """How one entry ended.
 
     Args:
@@ -334,7 +335,7 @@ class Result:
         timings: of the attempt that ended it, if `Settings.timings` wants them and the engine gives them.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # what every tuple has under this name is of no use here
     status: Status
     url: str
     path: str | None = None
@@ -347,8 +348,11 @@ class Result:
     final_url: str | None = None
     seconds: float = 0.0
     where: str = ""
-    line: str = field(default="", repr=False, compare=False)
+    line: str = ""
     timings: Timings | None = None
+
+    def __repr__(self) -> str:
+        return _shown(self, "line")
 
 
 @dataclass(frozen=True, slots=True)
