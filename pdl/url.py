@@ -206,12 +206,13 @@ def resolve(base: str, reference: str) -> Canonical:
 @lru_cache(maxsize=4096)
 def split(url: str) -> Parts:
     """Take a canonical URL apart."""
-    scheme, _, authority, target = url.split("/", 3)
-    return Parts(*_origin_parts(scheme[:-1], authority), "/" + target)
+    end = url.index("/", 8)
+    return Parts(*_origin_parts(url[:end]), url[end:])
 
 
 @lru_cache(maxsize=4096)
-def _origin_parts(scheme: str, authority: str) -> tuple[str, str, int, str]:
+def _origin_parts(origin: str) -> tuple[str, str, int, str]:
+    scheme, _, authority = origin.partition("://")
     if authority.startswith("["):
         host, _, port = authority[1:].partition("]")
         port = port[1:]
