@@ -2,8 +2,8 @@
 
 A key sets four bits in each of two 64-bit words of a stage. Most keys that were never added miss in the first word,
 so a full stage costs one index. A stage is full at 3.5 keys a word; by then it answers 1 in 1,700 falsely, and the
-next stage opens. The false answers of all stages add up: larger stages would give fewer, but take memory long before
-they are full. Measured, with so many keys held:
+next stage opens. The false answers of all stages add up: larger stages would give fewer, but take memory
+long before they are full. Measured, with so many keys held:
 
     keys            1 M       10 M     20 M     50 M     100 M
     false answers   0.09 %    0.29 %   0.38 %   0.52 %   0.62 %
