@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from .errors import Kind
-from .model import Outcome, Partial, Span
+from .model import Outcome, Partial, Span, Verdict
 
 _FOR_EACH = 4
 """Spans for each attempt that may be under way, where the file is large: so a slow connection holds no tail up."""
@@ -31,6 +31,19 @@ class Piece:
     failures: int = 0
     once: dict[Kind, int] = field(default_factory=dict)
     deaths: int = 0
+
+    def may_fail(self, kind: Kind | None, retries: int, worth: float) -> bool:
+        """Count a failure; whether it is worth another try.
+
+        Args:
+            kind: of the failure.
+            retries: that each piece is granted.
+            worth: further tries that such a failure is.
+        """
+        assert kind is not None
+        self.failures += 1
+        self.once[kind] = self.once.get(kind, 0) + 1
+        return self.failures <= retries and self.once[kind] <= worth
 
 
 class Spans:
@@ -52,6 +65,7 @@ class Spans:
         """When it was last written down what is there."""
         self._most, self._least = most, least
         self._unseen = False
+        self._first_byte: float | None = None
         self._version: Partial | None = None
         self._there: list[Range] = []  # in order, none touching another
         self._waiting: deque[Piece] = deque([Piece(0, least)])
@@ -65,7 +79,7 @@ class Spans:
             partial: what is known of it.
             most: as above.
             least: as above.
-            seen: bytes at the file's beginning that must be there, as its type is still to be judged; 0 if it is not.
+            seen: bytes at the file's beginning that must be there, as its type is to be judged by them.
         """
         total = partial.total
         there = None if total is None or partial.spans is None else _ranges(partial.spans, total)
@@ -131,15 +145,14 @@ class Spans:
         piece = self._active[attempt]
         piece.reached = max(piece.reached, place)
 
-    def end(self, attempt: int, place: int | None) -> Piece | None:
-        """An attempt has ended; answers what is left of its piece, if something is.
-
-        Args:
-            attempt: its number.
-            place: in the file, up to which its bytes are good; None if none of them is.
-        """
+    def end(self, attempt: int, outcome: Outcome) -> Piece | None:
+        """An attempt has ended; answers what is left of its piece, if something is."""
         piece = self._active.pop(attempt)
-        place = piece.start if place is None else min(max(place, piece.start), piece.stop)
+        place = piece.start  # where nothing can be continued, none of its bytes is good
+        if outcome.partial is not None:
+            place = min(max(outcome.partial.size, place), piece.stop)
+        if outcome.first_byte is not None:
+            self._first_byte = min(outcome.first_byte, self._first_byte or outcome.first_byte)
         self._there = _joined([*self._there, (piece.start, place)])
         piece.start = piece.reached = place
         return piece if place < piece.stop else None
@@ -160,6 +173,18 @@ class Spans:
     def is_whole(self) -> bool:
         """All bytes of the file are there."""
         return self._version is not None and self._there == [(0, self._version.total)]
+
+    def outcome(self, last: Outcome) -> Outcome:
+        """What the end of the last attempt means for the file, whose bytes are all there."""
+        assert self._version is not None
+        etag, modified, if_range = last.etag, last.last_modified, self._version.if_range
+        if etag is None and modified is None:  # a span need not tell (RFC 9110 section 15.3.7)
+            etag, modified = (if_range, None) if if_range.startswith('"') else (None, if_range)
+        return Outcome(
+            Verdict.DONE, status=last.status, size=self._version.total or 0, received=last.received, opened=True,
+            first_byte=self._first_byte, etag=etag, last_modified=modified, name=self._version.name,
+            timings=last.timings,
+        )  # fmt: skip
 
     def partial(self) -> Partial | None:
         """By what the file can be continued later; None if nothing is there."""

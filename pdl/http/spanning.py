@@ -94,6 +94,5 @@ def one_content_range(head: ResponseHead) -> ContentRange | None:
 
 def is_of_version(head: ResponseHead, validator: str) -> bool:
     """The response carries the validator that was sent, or none at all."""
-    return all(
-        value == validator for value in head.get_all("etag" if validator.startswith('"') else "last-modified")
-    )
+    name = "etag" if validator.startswith('"') else "last-modified"
+    return all(value == validator for value in head.get_all(name))

@@ -135,8 +135,10 @@ class Transfer:
 
     @property
     def opens_the_way(self) -> bool:
-        """The rest of the file can be asked for beside this body; to be told of at once."""
-        return self._fit is not None and self._inspection is None and self.outcome is None
+        """It is a probe that was answered, so that others may fetch the rest; an engine tells of that at once."""
+        if self._fit is None or self._inspection is not None or self.outcome is not None:
+            return False
+        return self.attempt.span is not None and self.attempt.span.is_probe
 
     def _judge(self, head: ResponseHead) -> None:
         partial, span = self.attempt.partial, self.attempt.span

@@ -222,6 +222,14 @@ class Carriage:
             events.append(Responded(self.attempt.id, transfer.status or 0, transfer.total, transfer.partial()))
         events.append(Advanced(self.attempt.id, transfer.size))
 
+    def tell_of_the_way(self, events: list[Event]) -> bool:
+        """Tell at once that others may fetch the rest of the file; whether there is no more to be said of that."""
+        if self.transfer.opens_the_way:
+            self._told, self._news_at = False, 0.0
+            self._tell(events)
+            return True
+        return self.transfer.outcome is not None
+
     # -- the end
 
     def end(self, code: int, message: str) -> Finished:
