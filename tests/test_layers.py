@@ -26,7 +26,7 @@ FLOORS = (
     {"logins", "naming", "networks", "proxies", "progress", "resolver", "retry", "sources", "storage"},
     # decisions
     {"paths", "http"},
-    {"recall", "verification"},
+    {"outage", "recall", "verification"},
     {"intake", "scheduler"},
     # what carries them out
     {"engines"},
