@@ -590,6 +590,11 @@ class Scheduler:
         task.from_the_start()
         return self._again(task, now)
 
+    def refuted(self, ended: Ended, now: float) -> Ended | None:
+        """A file whose spans had all come is not the right one: another mirror may have that."""
+        self.total += 1
+        return self._next_mirror(ended.task, ended.outcome, now)
+
     def _give_up_places(self, task: Task, spans: Spans) -> None:
         """Have a download stand in line no more."""
         if spans.places:
