@@ -191,6 +191,7 @@ class Scheduler:
         """What people are to be told; whoever tells them clears it."""
         self._no_resume: dict[str, None] = {}  # hosts that answer every range request with the whole file
         self._splits = settings.split > 1
+        self._divided: dict[Task, None] = {}  # downloads in spans
         self.total = 0
         """Downloads that were added and have not ended."""
 
@@ -216,8 +217,8 @@ class Scheduler:
         return len(self._active)
 
     def running(self) -> Iterable[Task]:
-        """The downloads that have an attempt under way."""
-        return dict.fromkeys(self._active.values()) if self._splits else self._active.values()
+        """The downloads that have an attempt under way, and those in spans, some of which are there."""
+        return self._divided | dict.fromkeys(self._active.values()) if self._splits else self._active.values()
 
     def task(self, attempt: int) -> Task | None:
         """The download of an attempt under way."""
@@ -462,7 +463,7 @@ class Scheduler:
         else:
             task.split.places -= 1
         if task.split.is_planned:
-            task.partial = None
+            self._divide(task)
             task.attempts += bool(task.hops)
         span = task.split.begin(attempt.id)
         self._take_places(task)
@@ -503,9 +504,13 @@ class Scheduler:
         if status != 206 or partial is None or partial.total is None or not spans.goes_beyond_probe(partial.total):
             return False
         spans.plan(partial)
-        task.partial = None
+        self._divide(task)
         self._take_places(task)
         return True
+
+    def _divide(self, task: Task) -> None:
+        task.partial = None
+        self._divided[task] = None
 
     def _is_whole_answer(self, task: Task, outcome: Outcome) -> bool:
         """Whether a probe ended as an attempt for the whole file does; then the file is not in spans."""
@@ -524,6 +529,7 @@ class Scheduler:
         if spans.fault is not None:
             return self._break_off(task, spans, now)
         if spans.is_whole:
+            del self._divided[task]
             return self._end(task, spans.outcome(outcome), now)
         self._take_places(task)
         return None
@@ -584,6 +590,7 @@ class Scheduler:
         if spans.is_active:
             return None
         assert spans.fault is not None
+        del self._divided[task]
         if spans.fault.verdict is Verdict.FAILED:
             return self._next_mirror(task, spans.fault, now)
         task.split, task.unsplit, task.partial = None, True, None

@@ -74,7 +74,7 @@ class Settings:
     jobs: int = 16
     per_host: int | None = None
     split: int = 1
-    split_size: int = 4 << 20
+    split_size: int = 2 << 20
     retries: int = 4
     retry_delay: float = 1.0
     connect_timeout: float = 10.0
