@@ -271,7 +271,7 @@ class Scheduler:
         proxy = self._routes.proxy(task.url)
         headers = self._headers(task) if task.headers_allowed else ()
         credentials = task.credentials if self._logins is None else self._credentials(task, self._logins)
-        partial = task.partial if task.partial is not None and task.partial.url == task.url else None
+        partial = task.partial if task.partial is not None and self._is_of_use(task.partial, task.url) else None
         digest, size, limit = task.download.digest, task.download.size, self._time_limit(task, now)
         reach = _ANY if proxy is not None or not (task.hops or self._block_private) else self._reach(task)
         number = next(self._ids)
@@ -282,6 +282,10 @@ class Scheduler:
             limit, reach, self._settings.digest, task.unless, connect_within,
         )  # fmt: skip
         return self._span_of(task, attempt) if self._splits else attempt
+
+    def _is_of_use(self, partial: Partial, url: str) -> bool:
+        """Whether a URL can continue what is there; bytes that are no beginning are of use to spans only."""
+        return partial.url == url and (partial.size > 0 or self._splits)
 
     def _credentials(self, task: Task, logins: Logins) -> str | None:
         """Those that the list gives; else those of the host, as long as what the user gave may go there."""
@@ -491,6 +495,8 @@ class Scheduler:
         task = self._active[attempt]
         if task.split is None or not self._plan(task, task.split, status, partial):
             return False
+        if partial is not None:
+            task.split.advance(attempt, partial.size)
         host = task.host
         if host is not None and host.outage is None:
             host.settled = host.answered = True  # which else is known at an attempt's end only
@@ -603,9 +609,10 @@ class Scheduler:
         return self._next_mirror(ended.task, ended.outcome, now)
 
     def _give_up_places(self, task: Task, spans: Spans) -> None:
-        """Have a download stand in line no more."""
+        """Have a download stand in line no more, nor be lost by a place."""
         if spans.places:
             spans.places = 0
+            self._lost = [each for each in self._lost if each[0] is not task]
             queues = [task.host.queue] if task.host is not None else []
             for queue in (*queues, *(proxy.held for proxy in self._proxies.values())):
                 kept = [each for each in queue if each is not task]

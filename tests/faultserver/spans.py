@@ -23,7 +23,7 @@ Lie = Callable[[Ask, int, int], Reply]
 
 
 def behind(lie: Lie, *, version: int = 1) -> Callable[[Ask], Steps]:
-    """The route that tells this lie of all but the first bytes, and has another version of the file from then on."""
+    """The route that tells this lie of all but the first bytes; whoever starts again gets this version."""
 
     def route(ask: Ask) -> Steps:
         span = ask.span(len(ask.content()))
