@@ -356,7 +356,7 @@ class Result(NamedTuple):
         message: the failure in a sentence that says what to do.
         http_status: the last HTTP status.
         size: bytes of the file; 0 if there is none.
-        attempts: requests made, without the hops of redirects.
+        attempts: requests made, those for spans included, without the hops of redirects.
         final_url: where the bytes came from, if that was not `url`.
         seconds: from the first attempt's start to the end.
         where: `FILE:LINE` of the entry.

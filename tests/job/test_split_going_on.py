@@ -81,7 +81,7 @@ def joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def killed(server: FaultServer, dest: Path, engine_name: str) -> Path:
-    """The part of a run that was killed with some bytes of each span there, as far as the engine carries several."""
+    """The part of a run that was killed with some bytes of each span there."""
     with start_pdl(server.url(TARGET), "-d", dest, "-e", engine_name, *SPLIT) as process:
         most = 1 if engine_name == "sequential" else 3
         server.wait_until(lambda: server.in_flight() == most, 30)
