@@ -14,6 +14,8 @@ from contextlib import contextmanager
 
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
+NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
+"""Errors of file systems that have no locks."""
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY
 # O_NONBLOCK: a FIFO that is planted between the look and the opening must not hold us for ever
 _REOPEN = os.O_RDWR | _NOFOLLOW | getattr(os, "O_NONBLOCK", 0) | _BINARY
@@ -25,12 +27,15 @@ if sys.platform == "win32":
     _HANDS = 4096
     """Bytes that are locked there: all by who holds the file alone, one by each of those who share it."""
 
-    def try_lock(fd: int, *, shared: bool = False) -> bool:
+    def lock(fd: int, *, shared: bool = False) -> bool:
         """Lock an open file until it is closed; False if somebody else has it.
 
         Args:
             fd: of the file.
             shared: let others lock it in the same way.
+
+        Raises:
+            OSError: its file system has no locks.
         """
         here = os.lseek(fd, 0, os.SEEK_CUR)
         try:
@@ -51,23 +56,30 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
-
-    def try_lock(fd: int, *, shared: bool = False) -> bool:
+    def lock(fd: int, *, shared: bool = False) -> bool:
         """Lock an open file until it is closed; False if somebody else has it.
 
         Args:
             fd: of the file.
             shared: let others lock it in the same way.
+
+        Raises:
+            OSError: its file system has no locks.
         """
         try:
             fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        except OSError as error:
-            # some network file systems have no locks; whether two runs may share a destination is judged elsewhere
-            if error.errno not in _NO_LOCKS:
-                raise
+        return True
+
+
+def try_lock(fd: int, *, shared: bool = False) -> bool:
+    """As `lock`; where there are none nobody has it, and whether two runs may share that is judged elsewhere."""
+    try:
+        return lock(fd, shared=shared)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
         return True
 
 
