@@ -21,7 +21,7 @@ from pdl.model import Advanced, Attempt, Event, Finished, Responded, Verdict
 from pdl.settings import Settings
 
 from .faults import Failure, fault
-from .handles import Handle
+from .handles import Handle, goes_apart
 from .stages import Stages
 
 _STILL = 0.25
@@ -48,7 +48,7 @@ class Carriage:
     def __init__(self, attempt: Attempt, settings: Settings, now: Callable[[], float]) -> None:
         self.attempt = attempt
         self.transfer = Transfer(attempt, settings, clock=time.time)
-        secure = attempt.url.startswith("https:")
+        secure = attempt.url.startswith("https:") and not goes_apart(attempt)
         self.origin = f"{attempt.proxy or ''} {urls.origin(attempt.url)}" if secure else None
         """What may carry several transfers over one connection, and by which way; None if it cannot."""
         self.handle: Handle | None = None
