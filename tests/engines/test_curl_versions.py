@@ -111,9 +111,9 @@ def test_spans_of_a_file_go_over_connections_of_their_own(start: Start, tmp_path
     result = pdl.download(whole, tmp_path / "out", engine="curl", **settings)
     assert (result.status, result.message, result.attempts) == ("done", "", 5)
     logged = server.requests(5)  # in the order in which they ended
-    assert sorted(each.protocol for each in logged) == sorted([version, *["HTTP/1.1"] * 4])
-    spans = {each.connection for each in logged if each.protocol == "HTTP/1.1"}
-    assert len(spans) > 1
+    spans = [each.connection for each in logged if each.protocol == "HTTP/1.1"]
+    assert len(spans) == 4 + (version == "HTTP/1.1")  # the probe may have a newer version
+    assert len(set(spans)) > 1
 
 
 def test_http_2_carries_many_files_over_one_connection(start: Start, parts: Path):
