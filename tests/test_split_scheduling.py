@@ -14,6 +14,7 @@ from test_scheduler import DEAD, GONE, RESET, RESTART, SHORT, STOPPED, World, bu
 
 from pdl.errors import Kind
 from pdl.model import Attempt, Outcome, Partial, Span, Verdict
+from pdl.proxies import SUSPECTED
 from pdl.scheduler import Ended, Task
 
 LEAST = 64 << 10
@@ -403,6 +404,24 @@ def test_a_host_that_stops_answering_keeps_what_came():
     assert here.scheduler.give_up_lost(here.now) == []
     assert here.scheduler.total == here.scheduler.active == 0
     assert tries < 20
+
+
+def test_a_place_that_was_lost_ends_no_file_that_has_ended_otherwise():
+    here = world(proxy="http://proxy:1", retries=0)
+    others = [here.add(f"http://other/{number}", size=1) for number in range(SUSPECTED)]
+    begun = here.start_all()
+    task = here.add(URL)
+    probe, *spans_of_it = under_way(here)
+    assert here.end(probe, came(probe)) is None  # so the next span is in line when the proxy is given up
+    refused = Outcome(Verdict.FAILED, Kind.PROXY, "refused", proxy_failed=True)
+    ends = [here.end(attempt, refused) for attempt in begun]
+    assert [each.task for each in ends if each is not None] == others
+    ends = [here.end(attempt, GONE) for attempt in spans_of_it]
+    assert ends[:-1] == [None, None]
+    assert ends[-1] is not None
+    assert (ends[-1].task, ends[-1].outcome) == (task, GONE)
+    assert here.scheduler.give_up_lost(here.now) == []
+    assert here.scheduler.total == 0
 
 
 # later runs
