@@ -89,6 +89,9 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
          help=f"Downloads at once, over all hosts. With --report several.  [default: {_DEFAULTS.jobs}]",
          show_default=False)  # fmt: skip
 @_option("--per-host", type=int, metavar="N", help="Downloads at once from one host.  [default: no limit below -j]")
+@_option("--split", type=int, metavar="N", help="Connections at once for one large file, within -j and --per-host.")
+@_option("--split-size", type=_Size(), metavar="SIZE", show_default="2M",
+         help="Least that is asked for at once of a file that is split; no smaller one is.")  # fmt: skip
 @_option("--retries", type=int, metavar="N", help="Tries after the first one.")
 @_option("--retry-delay", type=float, metavar="S", help="Longest first pause before a retry; doubles each time.")
 @_option("--connect-timeout", type=float, metavar="S", help="Limit for name, connection and TLS.")

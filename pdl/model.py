@@ -112,6 +112,8 @@ class Partial(NamedTuple):
         total: bytes of the whole file, if the server said so.
         url: the URL that sent them; no other may continue them.
         name: the file's name, if the server gave one and it is wanted.
+        spans: which bytes are on disk, as `pdl.spans` writes it, where more may be than the first `size`: then the
+            part is as long as the whole file.
     """
 
     size: int
@@ -119,6 +121,30 @@ class Partial(NamedTuple):
     total: int | None
     url: str
     name: str | None = None
+    spans: str | None = None
+
+
+class Span(NamedTuple):
+    """The bytes that one attempt asks for of a file that several fetch at once (RFC 9110 section 14.1.2).
+
+    Args:
+        start: the first byte.
+        stop: the byte after the last one. Of a probe, the file may end before it.
+        if_range: the strong validator of the version that the others fetch; None of a probe, which finds it out.
+        total: bytes of the whole file; None of a probe.
+        unseen: the file's beginning is of an earlier run, which may have wanted other types of files.
+    """
+
+    start: int
+    stop: int
+    if_range: str | None = None
+    total: int | None = None
+    unseen: bool = False
+
+    @property
+    def is_probe(self) -> bool:
+        """It is the first one of its file, and shows whether there can be others."""
+        return self.if_range is None
 
 
 class Reach(Enum):
@@ -148,6 +174,7 @@ class Attempt(NamedTuple):
         algorithm: of the digest to compute, where `digest` names none.
         unless: the version that is there already and need not be sent again.
         connect_within: seconds for name resolution, connection and TLS, where the job's own limit does not hold.
+        span: the bytes to ask for, of a file that others fetch other bytes of; None asks for all that is missing.
     """
 
     id: int
@@ -165,6 +192,7 @@ class Attempt(NamedTuple):
     algorithm: str | None = None
     unless: Validator | None = None
     connect_within: float | None = None
+    span: Span | None = None
 
     def __repr__(self) -> str:
         return _shown(self, "headers", "credentials", "proxy")
@@ -174,6 +202,7 @@ class Verdict(Enum):
     """How an attempt ended."""
 
     DONE = "done"  # the part is whole and checked
+    SPAN = "span"  # the bytes of the attempt's span are in the part; the others are the affair of other attempts
     NOT_MODIFIED = "not-modified"
     REDIRECT = "redirect"  # `Outcome.location` is the next hop
     RESTART = "restart"  # what was on disk cannot be continued: ask again from 0
@@ -214,7 +243,7 @@ class Outcome(NamedTuple):
         kind: why it failed.
         message: the failure in a sentence, without secrets.
         status: the HTTP status, if there was one.
-        size: bytes in the part.
+        size: bytes in the part; of a span, the place in the file up to which its bytes are there.
         received: bytes of body that came over the network.
         opened: the part on disk was opened, so what an earlier attempt left in it holds no more.
         ranges_ignored: the server answered a valid range request with the whole file.
@@ -226,7 +255,7 @@ class Outcome(NamedTuple):
         location: the absolute, canonical target of a redirect.
         location_credentials: `user:password` that the target carried.
         retry_after: seconds that the server asked to wait; None if it gave no usable hint.
-        partial: what can be continued later.
+        partial: what can be continued later; of a span, `partial.size` is the place that it came to.
         retries: further tries that the failure is worth, where that is fewer than its kind is granted.
         errno: what the system said, of a `disk` failure or where it has no more files to open.
         proxy_failed: it was the proxy's own failure, so that other URLs would fare no better.
@@ -278,7 +307,7 @@ class Responded(NamedTuple):
 
 
 class Advanced(NamedTuple):
-    """Bytes of the file on disk so far; advice, throttled, may be lost."""
+    """Bytes of the file on disk so far, or the place that a span has come to; advice, throttled, may be lost."""
 
     attempt: int
     size: int
@@ -327,7 +356,7 @@ class Result(NamedTuple):
         message: the failure in a sentence that says what to do.
         http_status: the last HTTP status.
         size: bytes of the file; 0 if there is none.
-        attempts: requests made, without the hops of redirects.
+        attempts: requests made, those for spans included, without the hops of redirects.
         final_url: where the bytes came from, if that was not `url`.
         seconds: from the first attempt's start to the end.
         where: `FILE:LINE` of the entry.

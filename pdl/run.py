@@ -19,7 +19,19 @@ from .http.routes import Routes
 from .intake import Admitted, Intake, NameTaken
 from .kinds import parse_kinds
 from .logins import logins
-from .model import Advanced, Event, Finished, Notice, Outcome, Partial, Progress, Result, Running, Verdict
+from .model import (
+    Advanced,
+    Event,
+    Finished,
+    Notice,
+    Outcome,
+    Partial,
+    Progress,
+    Responded,
+    Result,
+    Running,
+    Verdict,
+)
 from .naming import Naming
 from .progress import Reporter
 from .recall import Recall
@@ -34,6 +46,7 @@ from .storage.publish import Publisher
 from .storage.state import ledger_path
 from .storage.transient import TransientLedger
 from .summary import Stop, Summary, Tally
+from .unchecked import Unchecked
 
 T = TypeVar("T")
 
@@ -43,6 +56,8 @@ BATCH = 500
 """Entries taken from the source at once, at the most."""
 WAITING = 0.1
 """Seconds; the longest wait while the source may have something at any time."""
+SPANS_KEPT_EVERY = 1.0
+"""Seconds between two notes of how far the spans of a file have come; a kill costs what came since the last."""
 NEWS_EVERY = 0.1
 """Seconds between two `Progress` snapshots."""
 _RUNNING_SHOWN = 8
@@ -117,6 +132,7 @@ class Run:
         part, capacity = self._ledger.part_path, self._engine.capacity
         self._scheduler = Scheduler(settings, routes, capacity=capacity, part=part, deadline=deadline, logins=known)
         self._held = Held(FlushedFolders(settings.dest), part) if settings.durable else None
+        self._unchecked = Unchecked(part, settings.digest) if settings.split > 1 else None
 
     def _recalled(self, settings: Settings) -> Recall:
         if settings.retry_failed is not None:
@@ -156,6 +172,8 @@ class Run:
                     self._settle_held(self._held)
                 for event in self._wait(0.0 if self._untold else self._patience()):
                     self._learn(event)
+                if self._unchecked:
+                    self._end_checked(self._unchecked)
                 self._give_up()
                 yield from self._tell()
             if self._held:
@@ -265,7 +283,7 @@ class Run:
 
     def _patience(self) -> float:
         """Seconds until something other than an event may want the loop."""
-        if self._is_complete:
+        if self._is_complete or self._unchecked:
             return 0.0
         now = time.monotonic()
         longest = WAITING if not self._is_read and self._scheduler.room else 2.5 * WAITING
@@ -281,8 +299,12 @@ class Run:
             self._learn_end(event, task)
         elif isinstance(event, Advanced):
             task.size = event.size
+            if task.split is not None:
+                self._learn_advance(event, task)
         else:
             task.total = event.length
+            if task.split is not None and self._learn_way(event, task):
+                return
             if event.partial is not None:
                 self._keep_part(task, event.partial)
                 self._ledger.flush()  # some engines block until more comes
@@ -295,11 +317,54 @@ class Run:
         ended = self._scheduler.finished(event.attempt, outcome, now)
         if ended is not None:
             self._end(ended)
+        elif task.split is not None:
+            task.size = task.split.size
+            self._keep_spans(task)
         elif task.partial is not None:
             self._keep_part(task, task.partial)
         elif task.kept:
             self._forget_part(task)
             self._ledger.flush()  # before the part gets other bytes
+
+    # -- files in spans
+
+    def _learn_way(self, event: Responded, task: Task) -> bool:
+        """Have others fetch the rest of a file, if the answer to its probe, or to another span, allows that."""
+        planned = task.split is not None and task.split.is_planned
+        if not self._scheduler.responded(event.attempt, event.status, event.partial):
+            return False
+        if not planned:
+            self._keep_spans(task)
+            self._ledger.flush()
+        return True
+
+    def _learn_advance(self, event: Advanced, task: Task) -> None:
+        spans, now = task.split, time.monotonic()
+        assert spans is not None
+        spans.advance(event.attempt, event.size)
+        task.size = spans.size
+        if now - spans.kept >= SPANS_KEPT_EVERY:
+            self._keep_spans(task)
+
+    def _keep_spans(self, task: Task) -> None:
+        """Have the ledger know which bytes of a file are there, unless they are given up."""
+        spans = task.split
+        if spans is not None and spans.fault is None and (known := spans.partial()) is not None:
+            spans.kept = time.monotonic()
+            self._keep_part(task, known)
+
+    def _end_checked(self, unchecked: Unchecked) -> None:
+        """Look for a short while at what has come in spans, and publish what is right."""
+        for looked in unchecked.look():
+            looked.task.split = None
+            if looked.outcome.verdict is Verdict.DONE:
+                self._end(looked)
+                continue
+            self._forget_part(looked.task)
+            self._ledger.flush()  # before the part gets other bytes
+            ended = self._scheduler.refuted(looked, time.monotonic())
+            if ended is not None:
+                self._end(ended)
 
     def _give_up(self) -> None:
         """End what can go nowhere, or waits for hosts that want to be left alone for longer than anybody waits."""
@@ -317,6 +382,10 @@ class Run:
         self._scheduler.notices.clear()
 
     def _end(self, ended: Ended) -> None:
+        if self._unchecked is not None and ended.task.split is not None and ended.outcome.verdict is Verdict.DONE:
+            self._keep_spans(ended.task)
+            self._unchecked.add(ended)
+            return
         if self._held is not None and ended.outcome.verdict is Verdict.DONE:
             self._held.add(ended, time.monotonic())
             return
@@ -364,8 +433,9 @@ class Run:
 
     def _leave_part(self, task: Task, outcome: Outcome) -> None:
         """Leave the part of a download that failed to a later run, if that can go on with it; else drop it."""
-        if task.partial is not None and (self._stopping or retry.further_tries(outcome)):
-            self._keep_part(task, task.partial)
+        known = task.partial if task.split is None else task.split.partial()
+        if known is not None and (self._stopping or retry.further_tries(outcome)):
+            self._keep_part(task, known)
             return
         if self._stopping:
             return
@@ -550,13 +620,18 @@ class Run:
             done=tally.done,
             skipped=sum(tally.skipped.values()),
             failed=sum(tally.failed.values()),
-            size=tally.size + sum(task.size for task in running) + (self._held.size if self._held else 0),
+            size=tally.size + sum(task.size for task in running) + self._size_waiting,
             seconds=now - self._started,
             fraction=fraction,
             total=total,
             running=tuple(Running(t.row, t.path, t.size, t.total) for t in running[:_RUNNING_SHOWN]),
             active=self._under_way,
         )
+
+    @property
+    def _size_waiting(self) -> int:
+        """Bytes of what has come and is not published yet."""
+        return sum(waiting.size for waiting in (self._held, self._unchecked) if waiting)
 
     # -- the end
 
@@ -567,7 +642,7 @@ class Run:
 
     @property
     def _is_complete(self) -> bool:
-        return self._is_read and self._scheduler.total == 0
+        return self._is_read and self._scheduler.total == 0 and not self._unchecked
 
     def close(self) -> None:
         """Stop, keep part files, and write down everything that is known; again does nothing."""
@@ -591,6 +666,7 @@ class Run:
         self._seconds = now - self._started
         self._under_way = 0
         steps: list[Callable[[], object]] = [partial(self._settle_held, self._held)] if self._held else []
+        steps += [self._unchecked.close] if self._unchecked is not None else []
         steps += [self._tell_verified, self._close_ledger]
         steps += [self._intake.close, self._publisher.close, self._close_failed]
         steps += [self._tell_results, lambda: self._reporter.on(self._progress(now)), self._reporter.close]

@@ -17,6 +17,7 @@ from . import retry
 from . import url as urls
 from .descriptors import SHORTAGES, advice
 from .errors import Kind
+from .http.magic import LONGEST
 from .http.routes import Routes
 from .logins import Logins
 from .model import Attempt, Download, Notice, Outcome, Partial, Reach, Validator, Verdict
@@ -24,6 +25,7 @@ from .networks import is_link_local, is_private
 from .outage import SUSPECTED, Outage, Outages
 from .proxies import Proxy, shows_that_it_works
 from .settings import Settings
+from .spans import Piece, Spans
 
 NEAR = 512
 """Downloads read ahead, unless four times what is carried at once is more: each refill costs a commit."""
@@ -71,6 +73,10 @@ class Task:
     """Bytes of pdl's own file that is there and gives way."""
     kept: bool = False
     """The ledger knows how the part can be continued."""
+    split: Spans | None = None
+    """Its bytes, while several attempts fetch them or it is found out whether they can."""
+    unsplit: bool = False
+    """It was found out that they cannot."""
     started: float | None = None
     total: int | None = None
     size: int = 0
@@ -130,6 +136,14 @@ class _Host:
         return self.paused_until == math.inf
 
 
+class _Postponed(NamedTuple):
+    """A piece of a file that waits for its next try."""
+
+    task: Task
+    spans: Spans
+    piece: Piece
+
+
 class Scheduler:
     """Decides which attempt starts next, and what follows from how it ended.
 
@@ -176,6 +190,8 @@ class Scheduler:
         self.notices: list[Notice] = []
         """What people are to be told; whoever tells them clears it."""
         self._no_resume: dict[str, None] = {}  # hosts that answer every range request with the whole file
+        self._splits = settings.split > 1
+        self._divided: dict[Task, None] = {}  # downloads in spans
         self.total = 0
         """Downloads that were added and have not ended."""
 
@@ -201,8 +217,8 @@ class Scheduler:
         return len(self._active)
 
     def running(self) -> Iterable[Task]:
-        """The downloads that have an attempt under way."""
-        return self._active.values()
+        """The downloads that have an attempt under way, and those in spans, some of which are there."""
+        return self._divided | dict.fromkeys(self._active.values()) if self._splits else self._active.values()
 
     def task(self, attempt: int) -> Task | None:
         """The download of an attempt under way."""
@@ -255,16 +271,21 @@ class Scheduler:
         proxy = self._routes.proxy(task.url)
         headers = self._headers(task) if task.headers_allowed else ()
         credentials = task.credentials if self._logins is None else self._credentials(task, self._logins)
-        partial = task.partial if task.partial is not None and task.partial.url == task.url else None
+        partial = task.partial if task.partial is not None and self._is_of_use(task.partial, task.url) else None
         digest, size, limit = task.download.digest, task.download.size, self._time_limit(task, now)
         reach = _ANY if proxy is not None or not (task.hops or self._block_private) else self._reach(task)
         number = next(self._ids)
         self._active[number] = task
         # by place, not by name: this is made for every file
-        return Attempt(
+        attempt = Attempt(
             number, task.row, task.url, self._part(task.row), headers, credentials, proxy, partial, digest, size,
             limit, reach, self._settings.digest, task.unless, connect_within,
         )  # fmt: skip
+        return self._span_of(task, attempt) if self._splits else attempt
+
+    def _is_of_use(self, partial: Partial, url: str) -> bool:
+        """Whether a URL can continue what is there; bytes that are no beginning are of use to spans only."""
+        return partial.url == url and (partial.size > 0 or self._splits)
 
     def _credentials(self, task: Task, logins: Logins) -> str | None:
         """Those that the list gives; else those of the host, as long as what the user gave may go there."""
@@ -301,12 +322,13 @@ class Scheduler:
         host = task.host
         assert host is not None
         host.active -= 1
-        if outcome.opened or outcome.partial is not None:
-            task.partial = outcome.partial
         if outcome.ranges_ignored:
             self._never_resume(host.name)
-        if host.name in self._no_resume:
-            task.partial = None
+        if task.split is None or self._is_whole_answer(task, outcome):
+            if outcome.opened or outcome.partial is not None:
+                task.partial = outcome.partial
+            if host.name in self._no_resume:
+                task.partial = None
         if self._shortages and outcome.errno not in SHORTAGES:
             self._shortages = 0
         if outcome.unreachable:
@@ -314,7 +336,10 @@ class Scheduler:
         elif not host.settled:
             self._hear(host, task, outcome)
         proxy = self._routes.proxy(task.url) if self._routes.has_proxies else None
-        ended = self._decide(task, outcome, host, now)
+        if task.split is None:
+            ended = self._decide(task, outcome, host, now)
+        else:
+            ended = self._decide_span(task, attempt, outcome, host, now)
         if proxy is not None:
             self._judge_proxy(proxy, task, outcome, now)
         if host.queue:
@@ -399,7 +424,7 @@ class Scheduler:
         if len(task.mirrors) == 1:
             return self._end(task, outcome, now)
         task.mirrors = task.mirrors[1:]
-        task.partial = task.unless = None
+        task.partial = task.unless = task.split = None
         task.from_the_start()
         return self._again(task, now)
 
@@ -429,6 +454,170 @@ class Scheduler:
     def _end(self, task: Task, outcome: Outcome, now: float) -> Ended:
         self.total -= 1
         return Ended(task, outcome, now - task.started if task.started is not None else 0.0)
+
+    # -- files in spans
+
+    def _span_of(self, task: Task, attempt: Attempt) -> Attempt:
+        """The attempt, with the bytes that it is to fetch if others fetch others of the same file, or may."""
+        if task.split is None:
+            task.split = self._new_split(task, attempt.partial)
+            if task.split is None:
+                partial = attempt.partial
+                return attempt if partial is None or partial.size else attempt._replace(partial=None)
+        else:
+            task.split.places -= 1
+        if task.split.is_planned:
+            self._divide(task)
+            task.attempts += bool(task.hops)
+        span = task.split.begin(attempt.id)
+        self._take_places(task)
+        return attempt._replace(partial=None, unless=attempt.unless if span.is_probe else None, span=span)
+
+    def _new_split(self, task: Task, partial: Partial | None) -> Spans | None:
+        """How a download begins that may be split; None if it is not."""
+        settings, said = self._settings, task.download.size
+        assert task.host is not None
+        if task.unsplit or task.host.name in self._no_resume or (said is not None and said <= settings.split_size):
+            return None
+        if partial is None:
+            return Spans(settings.split, settings.split_size)
+        return Spans.restored(partial, settings.split, settings.split_size, LONGEST if settings.accept else 0)
+
+    def _take_places(self, task: Task) -> None:
+        """Have a download stand in line once for each attempt that may begin."""
+        assert task.split is not None
+        while task.split.is_planned and task.split.places < task.split.wanted:
+            task.split.places += 1
+            self._enqueue(task, first=True)
+
+    def responded(self, attempt: int, status: int, partial: Partial | None) -> bool:
+        """The head has come of an attempt for a span; whether other attempts may fetch the rest of its file."""
+        task = self._active[attempt]
+        if task.split is None or not self._plan(task, task.split, status, partial):
+            return False
+        if partial is not None:
+            task.split.advance(attempt, partial.size)
+        host = task.host
+        if host is not None and host.outage is None:
+            host.settled = host.answered = True  # which else is known at an attempt's end only
+            self._list(host, -math.inf)
+        return True
+
+    def _plan(self, task: Task, spans: Spans, status: int | None, partial: Partial | None) -> bool:
+        """Divide a file, if the answer to its probe has not yet shown that it can be, and does now."""
+        if spans.is_planned:
+            return True
+        if status != 206 or partial is None or partial.total is None or not spans.goes_beyond_probe(partial.total):
+            return False
+        spans.plan(partial)
+        self._divide(task)
+        self._take_places(task)
+        return True
+
+    def _divide(self, task: Task) -> None:
+        task.partial = None
+        self._divided[task] = None
+
+    def _is_whole_answer(self, task: Task, outcome: Outcome) -> bool:
+        """Whether a probe ended as an attempt for the whole file does; then the file is not in spans."""
+        assert task.split is not None
+        if self._plan(task, task.split, outcome.status, outcome.partial):
+            return False
+        task.split, task.unsplit = None, outcome.verdict is Verdict.RESTART
+        return True
+
+    def _decide_span(self, task: Task, attempt: int, outcome: Outcome, host: _Host, now: float) -> Ended | None:
+        spans = task.split
+        assert spans is not None
+        piece = spans.end(attempt, outcome)
+        if spans.fault is None:
+            spans.fault = self._span_fault(task, piece, outcome, host, now)
+        if spans.fault is not None:
+            return self._break_off(task, spans, now)
+        if spans.is_whole:
+            del self._divided[task]
+            return self._end(task, spans.outcome(outcome), now)
+        self._take_places(task)
+        return None
+
+    def _span_fault(
+        self, task: Task, piece: Piece | None, outcome: Outcome, host: _Host, now: float
+    ) -> Outcome | None:
+        """Have the rest of a piece fetched later; or why the file cannot be fetched in spans any more."""
+        assert task.split is not None
+        if outcome.verdict not in (Verdict.SPAN, Verdict.FAILED, Verdict.STOPPED):
+            return outcome
+        if piece is None:  # all of it has come
+            return None
+        spares = outcome.errno in SHORTAGES and self._lower_capacity(now)
+        if outcome.kind is Kind.WORKER:
+            piece.deaths += 1
+            spares = piece.deaths < _DEATHS
+        if outcome.verdict is not Verdict.FAILED or spares:
+            task.attempts -= 1
+            task.split.put_back(piece)
+            return None
+        if outcome.errno in SHORTAGES:
+            outcome = outcome._replace(message=f"{outcome.message}: {advice(outcome.errno)}", retries=0)
+        if outcome.retry_after is not None:
+            self._pause(host, outcome, now)
+        outage = host.outage if outcome.unreachable else None
+        if outage is not None and outage.failure is not None and outage.given_up:
+            return outage.failure._replace(timings=outcome.timings)
+        if not piece.may_fail(outcome.kind, self._settings.retries, retry.further_tries(outcome)):
+            return outcome
+        if outage is not None:
+            task.split.put_back(piece)  # once the host answers
+            return None
+        delay = retry.backoff(f"{task.url} {piece.start}", piece.failures, self._settings.retry_delay)
+        started, longest = task.started, self._settings.max_time
+        if started is not None and longest is not None and now + delay >= started + longest:
+            return outcome
+        heapq.heappush(self._later, (now + delay, next(self._order), _Postponed(task, task.split, piece)))
+        return None
+
+    def _resume_piece(self, due: _Postponed) -> None:
+        """The back-off of a piece is over; its file may have come to another end meanwhile."""
+        if due.task.split is due.spans and due.spans.fault is None:
+            due.spans.put_back(due.piece)
+            self._take_places(due.task)
+
+    def _lose(self, task: Task, failure: Outcome, now: float) -> Ended | None:
+        """End a download that cannot go on, or have it go on at its next mirror."""
+        if task.split is None or not task.split.is_planned:
+            task.split = None
+            return self._next_mirror(task, failure, now)
+        task.split.fault = task.split.fault or failure
+        return self._break_off(task, task.split, now)
+
+    def _break_off(self, task: Task, spans: Spans, now: float) -> Ended | None:
+        """End a file in spans when its last attempt has: they hold the part, and no engine can call them back."""
+        self._give_up_places(task, spans)
+        if spans.is_active:
+            return None
+        assert spans.fault is not None
+        del self._divided[task]
+        if spans.fault.verdict is Verdict.FAILED:
+            return self._next_mirror(task, spans.fault, now)
+        task.split, task.unsplit, task.partial = None, True, None
+        task.from_the_start()
+        return self._again(task, now)
+
+    def refuted(self, ended: Ended, now: float) -> Ended | None:
+        """A file whose spans had all come is not the right one: another mirror may have that."""
+        self.total += 1
+        return self._next_mirror(ended.task, ended.outcome, now)
+
+    def _give_up_places(self, task: Task, spans: Spans) -> None:
+        """Have a download stand in line no more, nor be lost by a place."""
+        if spans.places:
+            spans.places = 0
+            self._lost = [each for each in self._lost if each[0] is not task]
+            queues = [task.host.queue] if task.host is not None else []
+            for queue in (*queues, *(proxy.held for proxy in self._proxies.values())):
+                kept = [each for each in queue if each is not task]
+                queue.clear()
+                queue.extend(kept)
 
     # -- hosts
 
@@ -480,6 +669,8 @@ class Scheduler:
             _, _, due = heapq.heappop(self._later)
             if isinstance(due, Task):
                 self._enqueue(due, first=True)
+            elif isinstance(due, _Postponed):
+                self._resume_piece(due)
             elif isinstance(due, Proxy):
                 due.allow_probe()
                 self._let_go(due)
@@ -569,7 +760,7 @@ class Scheduler:
         """Have what waits for a host and has another mirror go there."""
         waiting, host.queue = host.queue, deque()
         for task in waiting:
-            if len(task.mirrors) > 1 and not task.hops:
+            if len(task.mirrors) > 1 and not task.hops and task.split is None:
                 task.mirrors = (*task.mirrors[1:], task.mirrors[0])
                 task.partial = task.unless = None
                 task.from_the_start()
@@ -582,7 +773,7 @@ class Scheduler:
         outage.give_up(now)
         assert outage.failure is not None
         self._given_up += 1
-        waiting = f"; {len(host.queue)} more downloads from it fail" if host.queue else ""
+        waiting = f"; {len(set(host.queue))} more downloads from it fail" if host.queue else ""
         verbosity = 0 if waiting and self._given_up <= DEAD_HOSTS_TOLD else 1
         self.notices.append(Notice(f"{outage.failure.message}{waiting}", verbosity))
 
@@ -600,7 +791,7 @@ class Scheduler:
             return True
         if proxy.is_dead:
             self._lost.append((task, _beyond(proxy)))
-        elif not task.hops and (turns := self._open_way(task)):
+        elif not task.hops and task.split is None and (turns := self._open_way(task)):
             task.mirrors = task.mirrors[turns:] + task.mirrors[:turns]
             task.partial = None
             task.from_the_start()
@@ -616,8 +807,8 @@ class Scheduler:
 
     def give_up_lost(self, now: float) -> list[Ended]:
         """End the downloads that cannot go where they were to go; those that have another mirror go on there."""
-        lost, self._lost = self._lost, []
-        ended = [self._next_mirror(task, failure, now) for task, failure in lost]
+        lost, self._lost = dict(self._lost), []  # a file in spans may have lost several places
+        ended = [self._lose(task, failure, now) for task, failure in lost.items()]
         return [each for each in ended if each is not None]
 
     def _judge_proxy(self, url: str, task: Task, outcome: Outcome, now: float) -> None:
@@ -708,7 +899,7 @@ class Scheduler:
             message = f"{outcome.message}, and the host asks to wait {outcome.retry_after:.0f} s"
             failure = _failure(Kind.HTTP, message, outcome._replace(timings=None))  # which are another's
             given_up, host.queue = host.queue, deque()
-            ended += [self._next_mirror(task, failure, now) for task in given_up]
+            ended += [self._lose(task, failure, now) for task in dict.fromkeys(given_up)]
         return [each for each in ended if each is not None]
 
 

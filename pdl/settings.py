@@ -31,6 +31,8 @@ class Settings:
         engine: name of the engine, or an instance of one.
         jobs: attempts at once, over all hosts.
         per_host: attempts at once to one host; None sets no limit below `jobs`.
+        split: attempts at once for one large file, within `jobs` and `per_host`; 1 fetches each file in one piece.
+        split_size: bytes; the least that is asked for at once of a file that is split. No smaller file is.
         retries: tries after the first one.
         retry_delay: seconds; the first back-off is drawn from 0 to this, and the range doubles each time.
         connect_timeout: seconds for name resolution, connection and TLS.
@@ -71,6 +73,8 @@ class Settings:
     engine: Any = "auto"
     jobs: int = 16
     per_host: int | None = None
+    split: int = 1
+    split_size: int = 2 << 20
     retries: int = 4
     retry_delay: float = 1.0
     connect_timeout: float = 10.0
@@ -166,6 +170,8 @@ class Settings:
                 raise SettingsError(f"{name} takes a whole number from {least}, not {value!r}")
         if self.jobs > MOST_JOBS:
             raise SettingsError(f"jobs takes a whole number up to {MOST_JOBS}, not {self.jobs}")
+        if self.split > MOST_SPLIT:
+            raise SettingsError(f"split takes a whole number up to {MOST_SPLIT}, not {self.split}")
         for name, least, exclusive in _LEAST_REAL:
             value = getattr(self, name)
             if value is None and name in _OPTIONAL:
@@ -182,8 +188,17 @@ class Settings:
 
 
 MOST_JOBS = 65_535
+MOST_SPLIT = 1024
 _MOST_WHOLE = 2**63 - 1
-_LEAST_WHOLE = {"jobs": 1, "per_host": 1, "retries": 0, "max_filesize": 0, "max_redirects": 0}
+_LEAST_WHOLE = {
+    "jobs": 1,
+    "per_host": 1,
+    "split": 1,
+    "split_size": 64 << 10,
+    "retries": 0,
+    "max_filesize": 0,
+    "max_redirects": 0,
+}
 _LEAST_REAL = (
     ("retry_delay", 0, False),
     ("connect_timeout", 0, True),

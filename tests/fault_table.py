@@ -97,6 +97,7 @@ ROWS: dict[int, Row] = {
     57: Row("a list of garbage", "`input` with file and line; the rest is fetched; nothing breaks out"),
     58: Row("content that was replaced", "`digest` where the list has one; no file"),
     59: Row("too much for one host", "limits and pauses a host, an honest User-Agent"),
+    60: Row("one span of a file contradicts the others", "fetched again in one piece; nothing is spliced"),
 }  # fmt: skip
 
 

@@ -588,6 +588,76 @@ def test_a_range_is_refused(server, target, status, label):
     assert (answer.status, answer.value("Content-Range")) == (status, label)
 
 
+# Wrong answers to requests for spans
+
+
+@pytest.mark.parametrize("family", ["/span/shorter", "/span/busy", "/span/redirected"])
+def test_the_first_bytes_come_as_they_should(server, family):
+    target = f"{family}/a?to=/file/there"
+    answer = ask(server, target, "Range: bytes=0-99")
+    assert (answer.status, answer.value("Content-Range")) == (206, "bytes 0-99/1000")
+    assert answer.body == server.content(target)[:100]
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "label", "size"),
+    [
+        ("/span/ignored", 200, None, 1000),
+        ("/span/changed", 200, None, 1000),
+        ("/span/changed-unnoticed", 206, "bytes 200-299/1000", 100),
+        ("/span/shifted", 206, "bytes 201-999/1000", 799),
+        ("/span/unlabelled", 206, None, 800),
+        ("/span/other-total", 206, "bytes 200-299/11000", 100),
+        ("/span/unknown-total", 206, "bytes 200-299/*", 100),
+        ("/span/shorter", 206, "bytes 200-292/1000", 93),
+        ("/span/longer", 206, "bytes 200-299/1000", 123),
+        ("/span/coded", 206, "bytes 200-299/1000", 100),
+        ("/span/not-modified", 304, None, 0),
+        ("/span/precondition-failed", 412, None, 29),
+        ("/span/unsatisfied", 416, None, 29),
+        ("/span/gone", 404, None, 29),
+        ("/span/redirected?to=/file/there", 302, None, 39),
+        ("/probe/unlabelled", 206, None, 800),
+        ("/probe/unknown-total", 206, "bytes 200-299/*", 100),
+        ("/probe/bad-unit", 206, "lines 200-299/1000", 100),
+        ("/probe/shifted", 206, "bytes 201-999/1000", 799),
+        ("/probe/shorter", 206, "bytes 200-292/1000", 93),
+        ("/probe/longer", 206, "bytes 200-299/1000", 123),
+        ("/probe/coded", 206, "bytes 200-299/1000", 100),
+        ("/probe/ignored", 200, None, 1000),
+        ("/probe/bad-request", 400, None, 29),
+        ("/probe/unsatisfied", 416, None, 29),
+    ],
+)
+def test_what_lies_behind_them_does_not(server, target, status, label, size):
+    etag = ask(server, target, *(["Range: bytes=0-99"] if target.startswith("/span") else [])).value("ETag")
+    answer = ask(server, target, "Range: bytes=200-299", f"If-Range: {etag}")
+    assert (answer.status, answer.value("Content-Range"), len(answer.body)) == (status, label, size)
+    version = 2 if "changed" in target else 1
+    if status == 206:
+        start = 201 if "shifted" in target else 200
+        assert answer.body[:90] == server.content(target, version)[start : start + 90]
+    elif status == 200:
+        assert answer.body == server.content(target, version)
+    assert ask(server, target).body == server.content(target, version)
+
+
+def test_two_content_ranges_contradict_each_other(server):
+    etag = ask(server, "/span/twice").value("ETag")
+    answer = ask(server, "/span/twice", "Range: bytes=200-299", f"If-Range: {etag}")
+    assert answer.values("Content-Range") == ["bytes 200-999/1000", "bytes 0-999/1000"]
+
+
+def test_spans_are_cut_or_refused_behind_the_first_request(server):
+    for target in ("/span/cut?times=2", "/span/busy?from=3"):
+        assert ask(server, target, "Range: bytes=0-99").body == server.content(target)[:100]
+    cut = ask(server, "/span/cut?times=2", "Range: bytes=200-299")
+    assert (cut.value("Content-Length"), len(cut.body)) == ("100", 50)
+    assert ask(server, "/span/busy?from=3", "Range: bytes=200-299").status == 503
+    for target in ("/span/cut?times=2", "/span/busy?from=3"):
+        assert ask(server, target, "Range: bytes=200-299").body == server.content(target)[200:300]
+
+
 # Slow replies, and those without end
 
 

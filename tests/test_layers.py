@@ -20,7 +20,7 @@ FLOORS = (
     # the ground: values and checks
     {"_version", "errors"},
     {"model"},
-    {"kinds"},
+    {"kinds", "spans"},
     {"apart", "decompressors", "descriptors", "settings", "url"},
     # each knows nothing of the others
     {"logins", "naming", "networks", "proxies", "progress", "resolver", "retry", "sources", "storage"},
@@ -30,7 +30,7 @@ FLOORS = (
     {"intake", "scheduler"},
     # what carries them out
     {"engines"},
-    {"held", "status", "summary"},
+    {"held", "status", "summary", "unchecked"},
     {"demo", "output", "run"},
     {"report"},
     # the faces

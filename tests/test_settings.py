@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pdl import __version__
 from pdl.errors import PdlError, SettingsError
-from pdl.settings import FORBIDDEN_HEADERS, MOST_JOBS, Settings, settings_from
+from pdl.settings import FORBIDDEN_HEADERS, MOST_JOBS, MOST_SPLIT, Settings, settings_from
 
 
 def refused(**options: object) -> str:
@@ -48,7 +48,9 @@ def test_an_unknown_option_is_named_with_those_that_there_are():
 
 # numbers
 
-WHOLE = {"jobs": 1, "per_host": 1, "retries": 0, "max_filesize": 0, "max_redirects": 0}
+WHOLE = {
+    "jobs": 1, "per_host": 1, "split": 1, "split_size": 65_536, "retries": 0, "max_filesize": 0, "max_redirects": 0,
+}  # fmt: skip
 REAL = ["retry_delay", "connect_timeout", "timeout", "min_speed", "max_time", "deadline"]
 FROM_NOTHING = ["retry_delay", "min_speed"]
 OPTIONAL = ["per_host", "max_filesize", "max_time", "deadline"]
@@ -68,7 +70,7 @@ def test_a_whole_number_is_nothing_else(name: str, value: object):
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_whole_number_has_an_end(name: str):
-    most = MOST_JOBS if name == "jobs" else 2**63 - 1
+    most = {"jobs": MOST_JOBS, "split": MOST_SPLIT}.get(name, 2**63 - 1)
     assert getattr(Settings(**{name: most}), name) == most
     assert refused(**{name: most + 1}).startswith(f"{name} takes a whole number ")
 

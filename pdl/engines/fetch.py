@@ -130,10 +130,13 @@ class Driver:
         news_at = self._now() + NEWS_EVERY
         if transfer.total is None or transfer.total >= WORTH_KEEPING:
             news_at = 0.0
+        shows_the_way = False
         while data := raw.read1(PIECE, decode_content=False):
             if not transfer.on_data(data):
                 break
             now = self._now()
+            if not shows_the_way and transfer.opens_the_way:
+                shows_the_way, told, news_at = True, False, 0.0
             if now < news_at:
                 yield None
                 continue

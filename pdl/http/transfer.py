@@ -12,18 +12,20 @@ from urllib.parse import unquote
 
 from pdl import url as urls
 from pdl.errors import Kind
-from pdl.model import Attempt, Digest, Headers, Outcome, Partial, Validator, Verdict
+from pdl.model import Attempt, Digest, Headers, Outcome, Partial, Span, Validator, Verdict
 from pdl.settings import Settings
 from pdl.storage.part import PartFile, PartLost
+from pdl.storage.shared_part import SharedPart
 
 from .coding import FREE_EXPANSION, Decoder, named_codings
 from .disposition import file_name
 from .fault import NoConnectionError, TransferError
-from .fields import ContentRange, content_range, retry_after, strong_validator
+from .fields import ContentRange, retry_after, strong_validator
 from .head import ResponseHead
 from .inspection import Inspection
 from .magic import LONGEST, media_type
 from .media import covers
+from .spanning import Fit, is_of_version, judged, one_content_range, range_fields
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _ARCHIVES = (".gz", ".tgz", ".svgz", ".z", ".taz")  # often mislabelled as gzip-coded: kept as they are sent
@@ -55,6 +57,9 @@ class Transfer:
         part: where the bytes go, if not into the attempt's part file.
         clock: the seconds since 1970, from an engine that has a cheaper way to tell them.
     """
+
+    _fit: Fit | None = None
+    """What the body is, where others fetch the rest of the file at the same time."""
 
     def __init__(
         self,
@@ -89,7 +94,7 @@ class Transfer:
         attempt = self.attempt
         parts = urls.split(attempt.url)
         bare = attempt.credentials is None and attempt.partial is None and attempt.unless is None
-        if bare and not attempt.headers:
+        if bare and not attempt.headers and attempt.span is None:
             return Request(attempt.url, parts, _plain_headers(parts.authority, self._settings.user_agent))
         given = {name.lower() for name, _ in attempt.headers} if attempt.headers else ()
         plain = _plain_headers(parts.authority, self._settings.user_agent)
@@ -97,6 +102,8 @@ class Transfer:
         if attempt.credentials is not None and "authorization" not in given:
             headers.append(("Authorization", basic_credentials(attempt.credentials)))
         headers.extend(attempt.headers)
+        if attempt.span is not None:
+            headers += range_fields(attempt.span)
         if (partial := attempt.partial) is not None:
             headers += [("Range", f"bytes={partial.size}-"), ("If-Range", partial.if_range)]
         elif (unless := attempt.unless) is not None:
@@ -126,8 +133,17 @@ class Transfer:
             self._disk(error)
         return self.outcome is None
 
+    @property
+    def opens_the_way(self) -> bool:
+        """It is a probe that was answered, so that others may fetch the rest; an engine tells of that at once."""
+        if self._fit is None or self._inspection is not None or self.outcome is not None:
+            return False
+        return self.attempt.span is not None and self.attempt.span.is_probe
+
     def _judge(self, head: ResponseHead) -> None:
-        partial = self.attempt.partial
+        partial, span = self.attempt.partial, self.attempt.span
+        if span is not None and self._is_judged(head, span):
+            return
         if head.status in (200, 203):
             self._whole(head, partial)
         elif head.status == 206 and partial is not None:
@@ -143,13 +159,47 @@ class Transfer:
         else:
             self._refused(head)
 
+    def _is_judged(self, head: ResponseHead, span: Span) -> bool:
+        """Judge an answer to the request for a span; False if it is like one to a request without."""
+        found = judged(span, self.attempt.url, head)
+        if found is None:
+            return False
+        if isinstance(found, str):
+            same = span.if_range is not None and is_of_version(head, span.if_range)
+            self._ranges_ignored = same and head.status in (200, 203)
+            self._restart(found)
+        elif self._codings(head):
+            self._restart("a span of the file is coded, so nobody knows where in the file it is")
+        else:
+            self._take_span(head, span, found)
+        return True
+
+    def _take_span(self, head: ResponseHead, span: Span, fit: Fit) -> None:
+        self._expect(fit.stop - span.start, fit.total)
+        if self._settings.accept and span.is_probe:
+            self._inspection = self._inspection_of(head)
+        self._head = head
+        if fit.stop - span.start == fit.total:  # there is nothing beside it
+            self._part.begin()
+            self._opened = True
+            return
+        self._part = part = SharedPart(self.attempt.part)
+        self._fit = fit
+        if span.is_probe:
+            part.lay_out(fit.total)
+        else:
+            part.enter(span.start, fit.total)
+        self._opened = True
+        if self._settings.accept and span.unseen:
+            self._inspect_beginning(head)
+
     def _whole(self, head: ResponseHead, partial: Partial | None) -> None:
         coded = self._codings(head)
         if coded and not self._settings.raw:
             self._decoder = Decoder(coded)
         if self._settings.accept:
             self._inspection = self._inspection_of(head)
-        self._ranges_ignored = partial is not None and self._same_version(head)
+        self._ranges_ignored = partial is not None and is_of_version(head, partial.if_range)
         self._expect(head.content_length, None if self._decoder else head.content_length)
         if not coded:  # else offsets count coded bytes: its validator lets nothing be continued
             self._head = head
@@ -157,7 +207,7 @@ class Transfer:
         self._opened = True
 
     def _continued(self, head: ResponseHead, partial: Partial) -> None:
-        span = _one_content_range(head)
+        span = one_content_range(head)
         if span is None or span.first is None or span.last is None:
             self._restart("the server answered a range request without a valid Content-Range")
             return
@@ -172,7 +222,7 @@ class Transfer:
             )
             return
         length = span.last - span.first + 1
-        if not self._same_version(head) or head.content_length not in (None, length):
+        if not is_of_version(head, partial.if_range) or head.content_length not in (None, length):
             self._restart("the rest of the file belongs to another version or contradicts itself")
             return
         if self._codings(head):
@@ -186,9 +236,9 @@ class Transfer:
             self._inspect_beginning(head)
 
     def _out_of_range(self, head: ResponseHead, partial: Partial) -> None:
-        span = _one_content_range(head)
+        span = one_content_range(head)
         whole = span == ContentRange(None, None, partial.size) and partial.total in (None, partial.size)
-        if not whole or not self._same_version(head):
+        if not whole or not is_of_version(head, partial.if_range):
             self._restart("the server has no bytes after those that are here, nor is this its whole file")
             return
         self._expect(0, partial.size)
@@ -256,12 +306,6 @@ class Transfer:
         found = media_type(beginning)
         if found is None or not covers(self._settings.accept, found):
             self._restart("the server no longer says what the file is, and its beginning does not tell enough")
-
-    def _same_version(self, head: ResponseHead) -> bool:
-        """The response carries the validator that was sent, or none at all."""
-        assert self.attempt.partial is not None
-        sent = self.attempt.partial.if_range
-        return all(value == sent for value in head.get_all("etag" if sent.startswith('"') else "last-modified"))
 
     def _expect(self, length: int | None, total: int | None) -> None:
         """Set the bytes to come and of the whole file; refuse a file that can't be the right one."""
@@ -352,7 +396,7 @@ class Transfer:
             self.on_error(
                 TransferError(Kind.TRUNCATED, f"the body ended after {self._received} of {self._expected} bytes")
             )
-        elif self.total is not None and self._part.size < self.total:
+        elif self.total is not None and self._part.size < self.total and self._fit is None:
             # a 206 may give less than was asked for (RFC 9110 section 14.2)
             self.on_error(
                 TransferError(Kind.TRUNCATED, f"the server sent up to byte {self._part.size} of {self.total}")
@@ -386,6 +430,9 @@ class Transfer:
         except TransferError as fault:
             self.on_error(fault)
             return
+        if self._fit is not None:
+            self._complete_span()
+            return
         size, wanted = self._part.size, self.attempt.digest
         if self.attempt.size is not None and size != self.attempt.size:
             message = f"the file has {size} bytes; the list says {self.attempt.size}"
@@ -396,11 +443,7 @@ class Transfer:
             message = f"the {wanted.algorithm} is {found.value}; the list says {wanted.value}"
             self._finish(Verdict.FAILED, Kind.DIGEST, message, digest=found)
             return
-        try:
-            self._part.close()
-        except OSError as error:  # a disk may say only now that it is full
-            message = f"cannot write {self.attempt.part}: {error.strerror or error}"
-            self._finish(Verdict.FAILED, Kind.DISK, message, errno=error.errno or errno.EIO)
+        if not self._is_closed():
             return
         assert self._answer is not None
         fields = self._answer.first
@@ -410,6 +453,26 @@ class Transfer:
             self._first_byte, fields.get("etag"), fields.get("last-modified"), self._name,
         )  # fmt: skip
 
+    def _complete_span(self) -> None:
+        if not self._is_closed():
+            return
+        assert self._head is not None
+        self.outcome = Outcome(
+            Verdict.SPAN, status=self.status, size=self._part.size, received=self._received, opened=True,
+            first_byte=self._first_byte, etag=self._head.get("etag"), last_modified=self._head.get("last-modified"),
+            name=self._name, partial=self.partial(),
+        )  # fmt: skip
+
+    def _is_closed(self) -> bool:
+        """Close the part; a disk may say only now that it is full."""
+        try:
+            self._part.close()
+        except OSError as error:
+            message = f"cannot write {self.attempt.part}: {error.strerror or error}"
+            self._finish(Verdict.FAILED, Kind.DISK, message, errno=error.errno or errno.EIO)
+            return False
+        return True
+
     def _restart(self, why: str) -> None:
         self._finish(Verdict.RESTART, message=why)
 
@@ -417,6 +480,8 @@ class Transfer:
         """What a later attempt may continue: bytes under a strong validator (RFC 9110 section 13.1.5)."""
         if not self._opened:
             return self.attempt.partial
+        if self._fit is not None:
+            return self._partial_of_span(self._fit)
         given = self.validator
         if given is None or self._part.size == 0:
             return None
@@ -426,6 +491,11 @@ class Transfer:
         if validator is None:
             return None
         return Partial(self._part.size, validator, self.total, self.attempt.url, self._name)
+
+    def _partial_of_span(self, fit: Fit) -> Partial | None:
+        if self._inspection is not None or fit.if_range is None:  # nobody knows yet whether the file is wanted
+            return None
+        return Partial(self._part.size, fit.if_range, fit.total, self.attempt.url, self._name)
 
     @property
     def _name(self) -> str | None:
@@ -482,12 +552,6 @@ def _conditions(unless: Validator) -> Headers:
     """What has a server send nothing if its file is still this version (RFC 9110 sections 13.1.2 and 13.1.3)."""
     given = (("If-None-Match", unless.etag), ("If-Modified-Since", unless.last_modified))
     return tuple((name, value) for name, value in given if value is not None)
-
-
-def _one_content_range(head: ResponseHead) -> ContentRange | None:
-    """The Content-Range, if it is valid and the response has no second one that differs."""
-    values = set(head.get_all("content-range"))
-    return content_range(values.pop()) if len(values) == 1 else None
 
 
 _RESUMED = frozenset({Kind.TIMEOUT, Kind.RESET, Kind.TRUNCATED, Kind.PROXY})

@@ -64,6 +64,9 @@ CREATE TABLE part (  -- the beginnings of files that can be continued
     name TEXT  -- that the server gave
 );
 """,
+    """
+ALTER TABLE part ADD COLUMN spans TEXT;  -- START-STOP,... that are there, where it is as long as the whole file
+""",
 )
 """What makes each version of the schema of the one before it; the first one, of nothing."""
 SCHEMA_VERSION = len(_STEPS)

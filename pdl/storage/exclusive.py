@@ -1,4 +1,7 @@
-"""Files that one process holds alone: opened as what they are, locked, and unlinked only while still the same."""
+"""Files that are held: opened as what they are, locked, and unlinked only while still the same.
+
+One hand holds a file alone, or several share it; while they do, nobody has it alone.
+"""
 
 from __future__ import annotations
 
@@ -20,44 +23,60 @@ _REOPEN = os.O_RDWR | _NOFOLLOW | getattr(os, "O_NONBLOCK", 0) | _BINARY
 if sys.platform == "win32":
     import msvcrt
 
-    _FAR = 1 << 62  # locked bytes cannot be written through another descriptor: lock one that holds no data
+    _FAR = 1 << 62  # locked bytes cannot be written through another descriptor: lock some that hold no data
+    _HANDS = 4096
+    """Bytes that are locked there: all by who holds the file alone, one by each of those who share it."""
 
-    def lock(fd: int) -> bool:
+    def lock(fd: int, *, shared: bool = False) -> bool:
         """Lock an open file until it is closed; False if somebody else has it.
+
+        Args:
+            fd: of the file.
+            shared: let others lock it in the same way.
 
         Raises:
             OSError: its file system has no locks.
         """
         here = os.lseek(fd, 0, os.SEEK_CUR)
-        os.lseek(fd, _FAR, os.SEEK_SET)
         try:
-            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
+            if not shared:
+                return _lock_bytes(fd, 0, _HANDS)
+            return any(_lock_bytes(fd, hand, 1) for hand in range(_HANDS))
         finally:
             os.lseek(fd, here, os.SEEK_SET)
+
+    def _lock_bytes(fd: int, first: int, count: int) -> bool:
+        os.lseek(fd, _FAR + first, os.SEEK_SET)
+        try:
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, count)
+        except OSError:
+            return False
         return True
 
 else:
     import fcntl
 
-    def lock(fd: int) -> bool:
+    def lock(fd: int, *, shared: bool = False) -> bool:
         """Lock an open file until it is closed; False if somebody else has it.
+
+        Args:
+            fd: of the file.
+            shared: let others lock it in the same way.
 
         Raises:
             OSError: its file system has no locks.
         """
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
 
 
-def try_lock(fd: int) -> bool:
+def try_lock(fd: int, *, shared: bool = False) -> bool:
     """As `lock`; where there are none nobody has it, and whether two runs may share that is judged elsewhere."""
     try:
-        return lock(fd)
+        return lock(fd, shared=shared)
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
@@ -73,18 +92,26 @@ def lost(path: str, reason: str) -> PartLost:
     return PartLost(errno.ESTALE, f"the part cannot be continued: {reason}", path)
 
 
-def create(path: str) -> tuple[int, os.stat_result]:
+def create(path: str, *, shared: bool = False) -> tuple[int, os.stat_result]:
     """Create and lock a file that is not there yet; its mode is what the umask leaves of 0666.
+
+    Args:
+        path: of the file.
+        shared: others may open and lock it in the same way.
 
     Raises:
         FileExistsError: something is there.
         BlockingIOError: somebody else was faster to lock it.
     """
-    return _locked(os.open(path, _CREATE, 0o666), path)
+    return _locked(os.open(path, _CREATE, 0o666), path, shared=shared)
 
 
-def reopen(path: str) -> tuple[int, os.stat_result]:
+def reopen(path: str, *, shared: bool = False) -> tuple[int, os.stat_result]:
     """Open and lock the regular file at `path`; whatever else is planted there is neither followed nor opened.
+
+    Args:
+        path: of the file.
+        shared: others may open and lock it in the same way.
 
     Raises:
         PartLost: it is missing or something else.
@@ -94,7 +121,7 @@ def reopen(path: str) -> tuple[int, os.stat_result]:
         before = os.lstat(path)
         if not stat.S_ISREG(before.st_mode):
             raise lost(path, "it is not a regular file")
-        fd, found = _locked(os.open(path, _REOPEN), path)
+        fd, found = _locked(os.open(path, _REOPEN), path, shared=shared)
     except FileNotFoundError:
         raise lost(path, "it is missing") from None
     if identity(found) != identity(before):  # nor is it, then, a link or FIFO that came in between
@@ -103,10 +130,10 @@ def reopen(path: str) -> tuple[int, os.stat_result]:
     return fd, found
 
 
-def _locked(fd: int, path: str) -> tuple[int, os.stat_result]:
+def _locked(fd: int, path: str, *, shared: bool) -> tuple[int, os.stat_result]:
     """Lock what was opened, and make sure that `path` did not go to somebody else before that."""
     try:
-        free = try_lock(fd)
+        free = try_lock(fd, shared=shared)
         found = os.fstat(fd)
         free = free and (found.st_nlink > 0 or stands_at(path, found))
     except BaseException:

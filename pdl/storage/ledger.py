@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 
 from pdl.errors import Kind
 from pdl.model import Digest, Download, Outcome, Partial, Reason, Result, Status, Validator, parse_digest
+from pdl.spans import leading
 
 from .database import connect, make_durable, open_database, storable, translated
 from .destination import prepare_destination
@@ -44,7 +45,7 @@ _RECORD = """UPDATE entry SET run = ?, path = COALESCE(?, path), status = ?, rea
 _FETCHED = """UPDATE entry SET status = 'done', reason = NULL, kind = NULL, message = NULL, run = ?, fetched = ?,
     path = COALESCE(?, path), http_status = ?, size = ?, attempts = ?, final_url = ?, seconds = ?, place = ?,
     ended = ?, first_byte = ?, digest = ?, etag = ?, last_modified = ? WHERE row = ?"""
-_PART = "INSERT OR REPLACE INTO part(row, inode, validator, total, url, name) VALUES (?, ?, ?, ?, ?, ?)"
+_PART = "INSERT OR REPLACE INTO part(row, inode, validator, total, url, name, spans) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _MOVE = "UPDATE entry SET path = ? WHERE row = ?"
 _SOME = f"({', '.join('?' * _TOGETHER)})"
 _CONFIRM = (
@@ -199,11 +200,12 @@ class LedgerWriter:
         Args:
             row: of the entry.
             inode: number of the part file: the record holds for no other.
-            partial: what is known of it; its size is for the disk to tell.
+            partial: what is known of it; its size is for the disk to tell, unless there are spans.
         """
         inode -= inode >> 63 << 64  # SQLite's integers are signed
         name = partial.name if partial.name is None else storable(partial.name)
-        self._change(_PART, [(row, inode, partial.if_range, partial.total, partial.url, name)])
+        values = (row, inode, partial.if_range, partial.total, partial.url, name, partial.spans)
+        self._change(_PART, [values])
 
     def drop_parts(self, rows: Iterable[int]) -> None:
         """Forget how parts can be continued."""
@@ -303,14 +305,20 @@ class LedgerWriter:
             found: what the disk tells of the part.
         """
         self._begin()
-        statement = "SELECT inode, validator, total, url, name FROM part WHERE row = ?"
+        statement = "SELECT inode, validator, total, url, name, spans FROM part WHERE row = ?"
         known = self._execute(statement, (row,)).fetchone()
         if known is None:
             return None
         if known[0] & _MASK != found.st_ino & _MASK or not found.st_size:
             self.drop_parts([row])
             return None
-        return Partial(found.st_size, *known[1:])
+        partial = Partial(found.st_size, *known[1:])
+        if partial.spans is not None:
+            partial = _of_spans(partial, partial.spans)
+            if not partial.size and partial.spans is None:
+                self.drop_parts([row])
+                return None
+        return partial
 
     def validator(self, row: int) -> Validator | None:
         """The version of a finished file, and the URL that sent it; None if the server told nothing of it."""
@@ -400,6 +408,14 @@ class Failures:
             raise translated(error, self._path) from error
         finally:
             connection.close()
+
+
+def _of_spans(partial: Partial, spans: str) -> Partial:
+    """The partial file that is as long as the whole one, or was cut after its first bytes to be continued there."""
+    known = leading(spans)
+    if partial.size == partial.total:
+        return partial._replace(size=known)
+    return partial._replace(size=min(known, partial.size), spans=None)
 
 
 def _runs(rows: Sequence[int]) -> Iterator[tuple[int, int]]:

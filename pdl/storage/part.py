@@ -45,11 +45,14 @@ class PartFile:
             IsADirectoryError: a folder stands in its place.
         """
         self._begin_digest()
+        self._create()
+
+    def _create(self, *, shared: bool = False) -> None:
         try:
-            fd, found = create(self._path)
+            fd, found = create(self._path, shared=shared)
         except FileExistsError:
             with make_way(self._path):
-                fd, found = create(self._path)
+                fd, found = create(self._path, shared=shared)
         self._fd, self._identity, self.size = fd, identity(found), 0
 
     def resume(self, size: int) -> None:

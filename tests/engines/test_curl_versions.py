@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import socket
 import ssl
@@ -17,6 +18,7 @@ from carrying import attempts_for, carry, engine_of, fetch_one, outcomes
 from faultserver import FaultServer, content
 from realservers import Caddy, Nginx, RealServer
 
+import pdl
 from pdl.errors import Kind
 from pdl.model import Attempt, Engine, Outcome, Partial, Verdict
 
@@ -98,6 +100,20 @@ def assert_all_went_over_one_connection(server: RealServer, protocol: str) -> No
 
 
 # HTTP/2
+
+
+@every_version
+def test_spans_of_a_file_go_over_connections_of_their_own(start: Start, tmp_path: Path, version: str):
+    kind, options, settings = VERSIONS[version]
+    server = start(kind, FILES, **options)
+    whole = pdl.Download(server.url("/large"), digest=pdl.Digest("sha256", hashlib.sha256(LARGE).hexdigest()))
+    settings = {"cacert": server.ca_pem, "split": 4, "split_size": 1 << 20, "timeout": 20.0, **settings}
+    result = pdl.download(whole, tmp_path / "out", engine="curl", **settings)
+    assert (result.status, result.message, result.attempts) == ("done", "", 5)
+    logged = server.requests(5)  # in the order in which they ended
+    spans = [each.connection for each in logged if each.protocol == "HTTP/1.1"]
+    assert len(spans) == 4 + (version == "HTTP/1.1")  # the probe may have a newer version
+    assert len(set(spans)) > 1
 
 
 def test_http_2_carries_many_files_over_one_connection(start: Start, parts: Path):

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import cuts, files, framing, ranges, redirects, slow, statuses
+from . import cuts, files, framing, ranges, redirects, slow, spans, statuses
 from .ask import Ask
 from .steps import Pause, Steps
 
@@ -108,6 +108,8 @@ ROUTES: dict[str, Callable[[Ask], Steps]] = {
     "/range/unsatisfied-unlabelled": ranges.resumed(ranges.unsatisfied_unlabelled),
     "/range/not-modified": ranges.resumed(ranges.refused(304)),
     "/range/precondition-failed": ranges.resumed(ranges.refused(412)),
+    # wrong answers to requests for spans
+    **spans.ROUTES,
     # slow, or without end
     "/stall/before-head": slow.stall_before_head,
     "/stall/in-body": slow.stall_in_body,

@@ -131,7 +131,7 @@ def test_parts_that_nobody_can_go_on_with_are_removed(server: FaultServer, tmp_p
     parts = tmp_path / ".pdl" / "parts"
     (parts / "7.part").write_bytes(b"of a row that there is not")
     os.link(tmp_path / "x", parts / "1.part")  # as a kill between linking and unlinking leaves it
-    ask(tmp_path, "INSERT INTO part VALUES (1, 1, 'v', 1, 'u', NULL), (9, 1, 'v', 1, 'u', NULL)")
+    ask(tmp_path, "INSERT INTO part VALUES (1, 1, 'v', 1, 'u', NULL, NULL), (9, 1, 'v', 1, 'u', NULL, NULL)")
     assert pdl.download_all([url], tmp_path).skipped_by_reason == {"done": 1}
     assert parts_in(tmp_path) == []
     assert ask(tmp_path, "SELECT * FROM part") == []

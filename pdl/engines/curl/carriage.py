@@ -21,7 +21,7 @@ from pdl.model import Advanced, Attempt, Event, Finished, Responded, Verdict
 from pdl.settings import Settings
 
 from .faults import Failure, fault
-from .handles import Handle
+from .handles import Handle, goes_apart
 from .stages import Stages
 
 _STILL = 0.25
@@ -48,7 +48,7 @@ class Carriage:
     def __init__(self, attempt: Attempt, settings: Settings, now: Callable[[], float]) -> None:
         self.attempt = attempt
         self.transfer = Transfer(attempt, settings, clock=time.time)
-        secure = attempt.url.startswith("https:")
+        secure = attempt.url.startswith("https:") and not goes_apart(attempt)
         self.origin = f"{attempt.proxy or ''} {urls.origin(attempt.url)}" if secure else None
         """What may carry several transfers over one connection, and by which way; None if it cannot."""
         self.handle: Handle | None = None
@@ -221,6 +221,14 @@ class Carriage:
             self._told = True
             events.append(Responded(self.attempt.id, transfer.status or 0, transfer.total, transfer.partial()))
         events.append(Advanced(self.attempt.id, transfer.size))
+
+    def tell_of_the_way(self, events: list[Event]) -> bool:
+        """Tell at once that others may fetch the rest of the file; whether there is no more to be said of that."""
+        if self.transfer.opens_the_way:
+            self._told, self._news_at = False, 0.0
+            self._tell(events)
+            return True
+        return self.transfer.outcome is not None
 
     # -- the end
 

@@ -55,6 +55,7 @@ class CurlEngine:
         self._carried: dict[Any, Carriage] = {}  # by libcurl's handle
         self._named: dict[Carriage, tuple[Lookup, Callable[[], object]]] = {}  # while their names are looked up
         self._resolved: deque[Carriage] = deque()
+        self._probes: list[Carriage] = []  # of files that are to be split, until it is known whether they can be
         self._ended: list[Event] = []
         self._looked = 0.0
         self._closed = False
@@ -97,6 +98,8 @@ class CurlEngine:
             carriage.mount(handle)
             self._loop.add(handle.curl)
             self._carried[handle.curl] = carriage
+            if carriage.attempt.span is not None and carriage.attempt.span.is_probe:
+                self._probes.append(carriage)
         except Exception as error:  # a bug must cost this attempt only
             self._ended.append(carriage.break_down(error))
             if carriage.origin is not None:
@@ -119,6 +122,8 @@ class CurlEngine:
                     carriage.set_out()
                     self._add(carriage, addresses, patient=patient)
                 self._look_after_all()
+                if self._probes:
+                    self._probes = [each for each in self._probes if not each.tell_of_the_way(self._ended)]
                 if self._ended or time.monotonic() >= until:
                     break
         events, self._ended = self._ended, []
@@ -189,6 +194,7 @@ class CurlEngine:
             curl.close()
         self._named.clear()
         self._carried.clear()
+        self._probes.clear()
         try:
             self._loop.close()
         finally:

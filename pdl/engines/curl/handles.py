@@ -43,6 +43,7 @@ class Handle:
 
     __slots__ = (
         "addresses",
+        "apart",
         "curl",
         "fresh",
         "headers",
@@ -58,7 +59,7 @@ class Handle:
     def __init__(self, curl: Any) -> None:
         self.curl = curl
         self.origin = ""
-        self.secure = self.patient = self.fresh = False
+        self.secure = self.patient = self.fresh = self.apart = False
         self.proxy: str | None = None
         self.headers: Headers = ()
         self.addresses = _NONE_SET
@@ -123,8 +124,9 @@ class Handles:
         """
         handle = self._free.pop() if self._free else self._new()
         setopt, parts, proxy = handle.curl.setopt, request.parts, attempt.proxy
-        origin = f"{parts.scheme}://{parts.authority}/"
-        if origin != handle.origin or proxy != handle.proxy:
+        origin, apart = f"{parts.scheme}://{parts.authority}/", attempt.span is not None and goes_apart(attempt)
+        if origin != handle.origin or proxy != handle.proxy or apart != handle.apart:
+            handle.apart = apart
             self._aim(handle, origin, proxy)
         if request.headers != handle.headers:
             setopt(pycurl.HTTPHEADER, [_field(name, value) for name, value in request.headers])
@@ -191,11 +193,11 @@ class Handles:
         if handle.secure or (proxy or "").startswith("https:"):
             self._trust(curl)
         curl.setopt(pycurl.URL, origin)
-        curl.setopt(pycurl.HTTP_VERSION, self._version(proxy, secure=handle.secure))
+        curl.setopt(pycurl.HTTP_VERSION, self._version(proxy, multiplexes=handle.secure and not handle.apart))
         self._set_proxy(curl, proxy)
 
-    def _version(self, proxy: str | None, *, secure: bool) -> int:
-        if not secure:
+    def _version(self, proxy: str | None, *, multiplexes: bool) -> int:
+        if not multiplexes:
             return int(pycurl.CURL_HTTP_VERSION_1_1)
         if self._settings.http3 and proxy is None:
             return int(pycurl.CURL_HTTP_VERSION_3)
@@ -237,6 +239,11 @@ class Handles:
             handle.curl.close()
         self._free.clear()
         self._share.close()
+
+
+def goes_apart(attempt: Attempt) -> bool:
+    """Whether an attempt is to have a connection for itself, as spans of a file do; a probe need not yet."""
+    return attempt.span is not None and not attempt.span.is_probe
 
 
 def peer(attempt: Attempt) -> urls.Parts:
