@@ -88,6 +88,10 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
 @_option("-j", "--jobs", multiple=True, type=int, metavar="N", default=(_DEFAULTS.jobs,),
          help=f"Downloads at once, over all hosts. With --report several.  [default: {_DEFAULTS.jobs}]",
          show_default=False)  # fmt: skip
+@_option("--worker-engine", metavar="NAME",
+         help="Engine of each worker of the engine processes; -e processes+NAME is short for it.")  # fmt: skip
+@_option("--workers", type=int, metavar="N",
+         help="Workers of the engine processes.  [default: -j, or with --worker-engine the CPUs]")  # fmt: skip
 @_option("--per-host", type=int, metavar="N", help="Downloads at once from one host.  [default: no limit below -j]")
 @_option("--retries", type=int, metavar="N", help="Tries after the first one.")
 @_option("--retry-delay", type=float, metavar="S", help="Longest first pause before a retry; doubles each time.")

@@ -42,8 +42,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Hand]:
     hands: list[Hand] = []
 
     class Counted(Hand):
-        def __init__(self, *args: Any) -> None:
-            super().__init__(*args)
+        def __init__(self, *args: Any, **named: Any) -> None:
+            super().__init__(*args, **named)
             hands.append(self)
 
     monkeypatch.setattr(processes, "Hand", Counted)
@@ -98,9 +98,9 @@ def killing_early(times: int) -> type[Hand]:
     count = 0
 
     class Doomed(Hand):
-        def __init__(self, *args: Any) -> None:
+        def __init__(self, *args: Any, **named: Any) -> None:
             nonlocal count
-            super().__init__(*args)
+            super().__init__(*args, **named)
             count += 1
             if count <= times:
                 self.kill()
@@ -133,10 +133,10 @@ def test_where_no_more_processes_can_start_the_others_take_over(
     server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     class Rare(Hand):
-        def __init__(self, *args: Any) -> None:
+        def __init__(self, *args: Any, **named: Any) -> None:
             if pids():
                 raise BlockingIOError(11, "Resource temporarily unavailable")
-            super().__init__(*args)
+            super().__init__(*args, **named)
 
     monkeypatch.setattr(processes, "Hand", Rare)
     with engine_of("processes") as engine:
@@ -163,7 +163,7 @@ def test_where_descriptors_are_few_so_are_workers(server: FaultServer, tmp_path:
 def test_where_no_process_can_start_at_all_the_engine_collapses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_left
 ):
-    def refused(*_: Any) -> None:
+    def refused(*_: Any, **__: Any) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(processes, "Hand", refused)

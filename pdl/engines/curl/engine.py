@@ -57,6 +57,7 @@ class CurlEngine:
         self._resolved: deque[Carriage] = deque()
         self._ended: list[Event] = []
         self._looked = 0.0
+        self._woken = False
         self._closed = False
 
     def start(self, attempt: Attempt) -> None:
@@ -119,10 +120,16 @@ class CurlEngine:
                     carriage.set_out()
                     self._add(carriage, addresses, patient=patient)
                 self._look_after_all()
-                if self._ended or time.monotonic() >= until:
+                if self._ended or self._woken or time.monotonic() >= until:
                     break
+        self._woken = False
         events, self._ended = self._ended, []
         return events
+
+    def wake(self) -> None:
+        """Have a `wait` that runs return soon; from any thread."""
+        self._woken = True
+        self._loop.ring()
 
     def _set_off_resolved(self) -> None:
         while self._resolved:
