@@ -41,24 +41,27 @@ class Staffing(NamedTuple):
 def staffing(settings: Settings) -> Staffing:
     """What the settings ask for, as far as the limit of open files allows it.
 
-    An engine like those of the workers is made here once, and closed: it shows what one can carry, and what it
-    refuses is known before anything starts.
+    What workers would refuse is found out here, before anything starts. So an engine like theirs is made and closed,
+    which shows also how much one can carry. Of the default one that is known; the libraries that it needs, this
+    process can do without.
 
     Raises:
-        SettingsError: an engine of the workers cannot do what is asked of it.
+        SettingsError: the workers' engine cannot do what is asked of it, or the CA certificates cannot be loaded.
         EngineError: it cannot be made.
     """
     inner = settings.worker_engine or engines.DEFAULT_WORKER
     alone = inner == engines.DEFAULT_WORKER
     wanted = settings.workers or (settings.jobs if alone else usable_cpus())
     workers = affordable(min(settings.jobs, wanted, _MOST), _DESCRIPTORS)
-    settings = _for_workers(replace(settings, engine=inner, worker_engine=None, workers=None))
+    each = 1 if alone else -(-settings.jobs // workers)
+    own = replace(settings, engine=inner, worker_engine=None, workers=None, jobs=each)
     if alone:
-        return Staffing(workers, 1, workers, settings)
-    jobs, settings = settings.jobs, replace(settings, jobs=-(-settings.jobs // workers))
-    trial = engines.create(inner, settings)
+        if is_ca_given(own):
+            tls_context(ssl.SSLContext, own)
+        return Staffing(workers, 1, workers, _settled(own))
+    trial = engines.create(inner, own)
     trial.close()
-    return Staffing(workers, trial.capacity, min(jobs, trial.capacity * workers), settings)
+    return Staffing(workers, trial.capacity, min(settings.jobs, trial.capacity * workers), _settled(own))
 
 
 def usable_cpus() -> int:
@@ -68,15 +71,10 @@ def usable_cpus() -> int:
     return os.cpu_count() or 1
 
 
-def _for_workers(settings: Settings) -> Settings:
-    """The settings as workers need them: picklable, and not dependent on folder and environment of later times.
-
-    Raises:
-        SettingsError: the CA certificates cannot be loaded.
-    """
+def _settled(settings: Settings) -> Settings:
+    """The settings as workers need them: not dependent on folder and environment of later times."""
     if not is_ca_given(settings):
         return settings
-    tls_context(ssl.SSLContext, settings)  # what is wrong with them should be known before anything starts
     place = given_ca_location(settings)
     assert place is not None
     return replace(settings, cacert=os.path.abspath(place))

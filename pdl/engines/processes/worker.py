@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import queue
@@ -59,6 +60,7 @@ class Worker:
             self._patience = _SLICE if self._cut is None else _LOOKS_EVERY
             threading.Thread(target=self._listen, name="pdl-listener", daemon=True).start()
             self._say(Word.READY)
+            gc.freeze()  # what is loaded stays: to look for garbage in it finds none
             while not self._stopped:
                 self._turn()
             self._engine.close()
