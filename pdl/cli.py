@@ -321,7 +321,7 @@ def _compare_on_demo(plan: Plan, wishes: Wishes, face: dict[str, Any], *, tempor
 def _list_engines() -> int:
     for name, why_not in engines.available().items():
         default = " (auto)" if engines.choose("auto").name == name else ""
-        click.echo(f"{name:12} {why_not or engines.about(name) + default}")
+        click.echo(f"{name:14} {why_not or engines.about(name) + default}")
     return 0
 
 

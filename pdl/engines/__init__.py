@@ -127,6 +127,7 @@ def create(engine: str | Engine, settings: Settings, tell: Callable[[str], objec
         complete = all(callable(getattr(engine, method, None)) for method in ("start", "wait", "close"))
         if not complete or isinstance(engine, type) or not isinstance(getattr(engine, "capacity", None), int):
             raise UnknownEngineError(f"{engine!r} is neither the name of an engine nor an engine")
+        _check_workers(name_of(engine), settings)
         return engine
     name, passed_over = choose(engine, settings.worker_engine)
     _check(name, settings, passed_over)
@@ -152,13 +153,18 @@ def check(name: str, settings: Settings) -> None:
 def _check(name: str, settings: Settings, passed_over: str | None) -> None:
     """Refuse what an engine cannot do: a version of HTTP that it does not speak, or to have workers."""
     if not has_workers(name):
-        for option in ("workers", "worker_engine"):
-            if getattr(settings, option) is not None:
-                raise SettingsError(f"{option} is for the engine {_WITH_WORKERS!r}, and {name!r} has no workers")
+        _check_workers(name, settings)
     carrier = _inner(name) or name
     if settings.http3 and carrier != "curl" and carrier in _BUILT_IN:
         reason = passed_over or f"the engine {name!r} speaks HTTP/1.1 only"
         raise SettingsError(f"http3 needs the engine 'curl'; {reason}")
+
+
+def _check_workers(name: str, settings: Settings) -> None:
+    """Refuse settings for workers of an engine that has none, or was made with its own."""
+    for option in ("workers", "worker_engine"):
+        if getattr(settings, option) is not None:
+            raise SettingsError(f"{option} is for the engine {_WITH_WORKERS!r} by its name, and not for {name!r}")
 
 
 def has_workers(name: str) -> bool:

@@ -41,9 +41,9 @@ class Staffing(NamedTuple):
 def staffing(settings: Settings) -> Staffing:
     """What the settings ask for, as far as the limit of open files allows it.
 
-    What workers would refuse is found out here, before anything starts. So an engine like theirs is made and closed,
-    which shows also how much one can carry. Of the default one that is known; the libraries that it needs, this
-    process can do without.
+    What workers would refuse is found out here, before anything starts. So an engine like theirs is made and
+    closed, which shows also how much one can carry. Of the default one that is known; the libraries that it needs,
+    this process can do without.
 
     Raises:
         SettingsError: the workers' engine cannot do what is asked of it, or the CA certificates cannot be loaded.
