@@ -13,7 +13,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import compress
 from operator import not_
 from typing import NamedTuple
@@ -209,7 +209,7 @@ class Intake:
         """The download, with the digest that the file of checksums has for its path, unless the list has one."""
         if self._checksums is None or download.digest is not None:
             return download
-        return replace(download, digest=self._checksums.digest(path))
+        return download._replace(digest=self._checksums.digest(path))
 
     def _lost(self, known: Known, download: Download, path: str, found: Found) -> Result:
         """What is told of a file that would be fetched again."""
@@ -383,16 +383,11 @@ def _malformed(row: int, entry: Entry) -> Result:
 
 
 def _skipped(row: int, download: Download, path: str | None, reason: Reason, size: int = 0) -> Result:
+    # by place, not by name: this is made for every file of a finished run
     return Result(
-        index=row,
-        status="skipped",
-        url=download.url,
-        path=path,
-        reason=reason,
-        size=size,
-        where=download.where,
-        line=download.line,
-    )
+        row, "skipped", download.url, path, reason, None, "", None, size, 0, None, 0.0, download.where,
+        download.line,
+    )  # fmt: skip
 
 
 def _failed(row: int, download: Download, path: str, message: str, kind: Kind = Kind.NAME) -> Result:

@@ -1,6 +1,6 @@
 """The values that travel between the floors: immutable, picklable, standard library only.
 
-Those that are made for every attempt are named tuples: a frozen data class takes three times as long
+Those that are made for every entry or attempt are named tuples: a frozen data class takes three times as long
 to make, and eight times as long to define.
 """
 
@@ -41,8 +41,13 @@ def parse_digest(text: str | None) -> Digest | None:
     return Digest(*text.split(":")) if text else None
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
+def _shown(value: Any, *secrets: str) -> str:
+    """What `repr` of a named tuple gives, without the fields that may hold a secret."""
+    pairs = [f"{name}={each!r}" for name, each in value._asdict().items() if name not in secrets]
+    return f"{type(value).__name__}({', '.join(pairs)})"
+
+
+class Download(NamedTuple):
     """One entry of a list: what to fetch and what is known of it.
 
     Args:
@@ -63,9 +68,12 @@ class Download:
     digest: Digest | None = None
     size: int | None = None
     headers: Headers = ()
-    credentials: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    line: str = field(default="", repr=False)
+    credentials: tuple[tuple[str, str], ...] = ()
+    line: str = ""
     where: str = ""
+
+    def __repr__(self) -> str:
+        return _shown(self, "credentials", "line")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +121,6 @@ class Partial(NamedTuple):
     name: str | None = None
 
 
-def _shown(value: Any, *secrets: str) -> str:
-    """What `repr` of a named tuple gives, without the fields that may hold a secret."""
-    pairs = [f"{name}={each!r}" for name, each in value._asdict().items() if name not in secrets]
-    return f"{type(value).__name__}({', '.join(pairs)})"
-
-
 class Reach(Enum):
     """Which addresses an attempt may connect to."""
 
@@ -145,6 +147,7 @@ class Attempt(NamedTuple):
         reach: which addresses of the URL's host may be connected to; through a proxy that is the proxy's affair.
         algorithm: of the digest to compute, where `digest` names none.
         unless: the version that is there already and need not be sent again.
+        connect_within: seconds for name resolution, connection and TLS, where the job's own limit does not hold.
     """
 
     id: int
@@ -161,6 +164,7 @@ class Attempt(NamedTuple):
     reach: Reach = Reach.ANY
     algorithm: str | None = None
     unless: Validator | None = None
+    connect_within: float | None = None
 
     def __repr__(self) -> str:
         return _shown(self, "headers", "credentials", "proxy")
@@ -228,6 +232,7 @@ class Outcome(NamedTuple):
         proxy_failed: it was the proxy's own failure, so that other URLs would fare no better.
         past: the attempts and seconds that the download took, from an engine that only hands over what was
             fetched before.
+        unreachable: no connection came about in the time that there is for one.
         timings: where the time went, if that is wanted and the engine can tell.
     """
 
@@ -252,6 +257,7 @@ class Outcome(NamedTuple):
     errno: int | None = None
     proxy_failed: bool = False
     past: tuple[int, float] | None = None
+    unreachable: bool = False
     timings: Timings | None = None
 
     def timed(self, timings: Timings) -> Outcome:
@@ -308,8 +314,7 @@ Status = Literal["done", "skipped", "failed"]
 Reason = Literal["exists", "done", "duplicate", "not-modified"]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """How one entry ended.
 
     Args:
@@ -330,7 +335,7 @@ class Result:
         timings: of the attempt that ended it, if `Settings.timings` wants them and the engine gives them.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # what every tuple has under this name is of no use here
     status: Status
     url: str
     path: str | None = None
@@ -343,8 +348,11 @@ class Result:
     final_url: str | None = None
     seconds: float = 0.0
     where: str = ""
-    line: str = field(default="", repr=False, compare=False)
+    line: str = ""
     timings: Timings | None = None
+
+    def __repr__(self) -> str:
+        return _shown(self, "line")
 
 
 @dataclass(frozen=True, slots=True)

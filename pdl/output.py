@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import fields
 from typing import Any, TextIO
 
 from .model import Notice, Progress, Result
 
-_FIELDS = tuple(field.name for field in fields(Result) if field.name != "line")
+_FIELDS = tuple(name for name in Result._fields if name != "line")
 
 
 class PathLines:

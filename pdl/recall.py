@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from .kinds import Failures
@@ -85,5 +84,5 @@ def _recalled(row: tuple[Any, ...]) -> Recalled:
         size=size,
         where=place or "",
     )
-    download = replace(download, line=line_of(download))
+    download = download._replace(line=line_of(download))
     return Recalled(known, download, bool(withheld))

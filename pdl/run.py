@@ -343,23 +343,14 @@ class Run:
             size = 0
             self._leave_part(task, outcome)
         attempts, seconds = outcome.past or (task.attempts, ended.seconds)
+        download = task.download
+        # by place, not by name: this is made for every file
         return Result(
-            index=task.row,
-            status="done" if done else "skipped" if same else "failed",
-            url=task.download.url,
-            path=task.path,
-            reason="not-modified" if same else None,
-            kind=outcome.kind,
-            message=outcome.message,
-            http_status=outcome.status,
-            size=size,
-            attempts=attempts,
-            final_url=task.url if task.url != task.download.url else None,
-            seconds=seconds,
-            where=task.download.where,
-            line=task.download.line,
-            timings=ended.outcome.timings,
-        )
+            task.row, "done" if done else "skipped" if same else "failed", download.url, task.path,
+            "not-modified" if same else None, outcome.kind, outcome.message, outcome.status, size, attempts,
+            task.url if task.url != download.url else None, seconds, download.where, download.line,
+            ended.outcome.timings,
+        )  # fmt: skip
 
     def _keep_part(self, task: Task, known: Partial) -> None:
         """Have the ledger know by what a part can be continued, should this run end before it is whole."""

@@ -21,6 +21,7 @@ from .http.routes import Routes
 from .logins import Logins
 from .model import Attempt, Download, Notice, Outcome, Partial, Reach, Validator, Verdict
 from .networks import is_link_local, is_private
+from .outage import SUSPECTED, Outage, Outages
 from .proxies import Proxy, shows_that_it_works
 from .settings import Settings
 
@@ -35,7 +36,14 @@ RELIEF = 1.0
 SHORTAGES_WAITED_FOR = 5
 """Lacks of descriptors in a row, with nothing under way that could give any back, until they are failures."""
 
+DEAD_HOSTS_TOLD = 10
+"""Hosts that are given up, of which everybody is told; of further ones only who wants to know more."""
+
 _ANY = Reach.ANY
+_UNTOLD = frozenset({Kind.WORKER, Kind.INTERNAL})
+"""Kinds that tell nothing of the host."""
+_NO_ANSWER = frozenset({Kind.DNS, Kind.CONNECT, Kind.BLOCKED})
+"""Kinds that tell of the host, but not from it."""
 _DEATHS = 2  # of a worker on the same URL, after which it is the URL that is blamed
 
 
@@ -112,6 +120,10 @@ class _Host:
     paused_until: float = -math.inf
     paused_by: Outcome | None = None
     listed: bool = False  # stands in the queue of hosts that can start something
+    settled: bool = False  # it has answered, and the last connection to it came about
+    answered: bool = False
+    misses: int = 0  # connections in a row that did not come about
+    outage: Outage[Task] | None = None
 
     @property
     def parked(self) -> bool:
@@ -157,6 +169,8 @@ class Scheduler:
         self._relief = math.inf  # when more than `_capacity` may be carried again, if that was lowered
         self._shortages = 0  # in a row
         self._proxies: dict[str, Proxy[Task]] = {}  # those that have failed, and not worked since
+        self._outages: Outages[Task] = Outages()
+        self._given_up = 0  # hosts
         self._block_private = settings.block_private
         self._lost: list[tuple[Task, Outcome]] = []  # cannot go where they were to go
         self.notices: list[Notice] = []
@@ -207,7 +221,9 @@ class Scheduler:
         while self._ready:
             host = self._ready.popleft()
             host.listed = False
-            if not host.queue or host.active >= self._per_host or host.paused_until > now:
+            if not host.queue or host.active >= self._cap(host) or host.paused_until > now:
+                continue
+            if host.outage is not None and not self._may_try(host, host.outage, now):
                 continue
             task = host.queue.popleft()
             if (self._proxies or self._block_private) and not self._may_go(task):
@@ -215,8 +231,12 @@ class Scheduler:
                 self._forget(host)
                 continue
             host.active += 1
+            within = None
+            if host.outage is not None:
+                host.outage.send(task)
+                within = host.outage.limit
             self._list(host, now)
-            return self._attempt(task, now)
+            return self._attempt(task, now, within)
         return None
 
     def wake_up(self) -> float:
@@ -227,7 +247,7 @@ class Scheduler:
             return self._relief
         return min(self._later[0][0], self._relief)
 
-    def _attempt(self, task: Task, now: float) -> Attempt:
+    def _attempt(self, task: Task, now: float, connect_within: float | None) -> Attempt:
         if task.started is None:
             task.started = now
         if not task.hops:
@@ -243,7 +263,7 @@ class Scheduler:
         # by place, not by name: this is made for every file
         return Attempt(
             number, task.row, task.url, self._part(task.row), headers, credentials, proxy, partial, digest, size,
-            limit, reach, self._settings.digest, task.unless,
+            limit, reach, self._settings.digest, task.unless, connect_within,
         )  # fmt: skip
 
     def _credentials(self, task: Task, logins: Logins) -> str | None:
@@ -289,6 +309,10 @@ class Scheduler:
             task.partial = None
         if self._shortages and outcome.errno not in SHORTAGES:
             self._shortages = 0
+        if outcome.unreachable:
+            self._miss(host, task, now)
+        elif not host.settled:
+            self._hear(host, task, outcome)
         proxy = self._routes.proxy(task.url) if self._routes.has_proxies else None
         ended = self._decide(task, outcome, host, now)
         if proxy is not None:
@@ -353,6 +377,9 @@ class Scheduler:
             outcome = outcome._replace(message=f"{outcome.message}: {advice(outcome.errno)}", retries=0)
         if host is not None and outcome.retry_after is not None:
             self._pause(host, outcome, now)
+        if outcome.unreachable and host is not None and host.outage is not None and host.outage.given_up:
+            assert host.outage.failure is not None
+            return self._next_mirror(task, host.outage.failure._replace(timings=outcome.timings), now)
         further = retry.further_tries(outcome)
         if further == 0:
             return self._next_mirror(task, outcome, now)
@@ -363,6 +390,8 @@ class Scheduler:
             return self._end(task, outcome, now)
         if task.once[outcome.kind] > further:
             return self._next_mirror(task, outcome, now)
+        if outcome.unreachable and host is not None and host.outage is not None and len(task.mirrors) == 1:
+            return self._again(task, now)  # once the host answers
         return self._try_again(task, outcome, now)
 
     def _next_mirror(self, task: Task, outcome: Outcome, now: float) -> Ended | None:
@@ -408,6 +437,8 @@ class Scheduler:
         host = self._hosts.get(name)
         if host is None:
             host = self._hosts[name] = _Host(name)
+            if self._outages:
+                host.outage = self._outages.get(name)
         task.host = host
         if first:
             host.queue.appendleft(task)
@@ -418,9 +449,21 @@ class Scheduler:
 
     def _list(self, host: _Host, now: float) -> None:
         """Put a host in line if it can start something; a pause that has not been lifted keeps it out."""
-        if not host.listed and host.queue and host.active < self._per_host and host.paused_until <= now:
+        if (
+            not host.listed
+            and host.queue
+            and host.active < self._cap(host)
+            and host.paused_until <= now
+            and (host.outage is None or host.outage.due or host.outage.given_up)
+        ):
             host.listed = True
             self._ready.append(host)
+
+    def _cap(self, host: _Host) -> int:
+        """Attempts at once to a host; until it has answered, no more than its share of all, as it may be dead."""
+        if host.settled:
+            return self._per_host
+        return max(1, min(self._per_host, self._capacity // len(self._hosts)))
 
     def _pause(self, host: _Host, outcome: Outcome, now: float) -> None:
         assert outcome.retry_after is not None
@@ -440,6 +483,10 @@ class Scheduler:
             elif isinstance(due, Proxy):
                 due.allow_probe()
                 self._let_go(due)
+            elif isinstance(due, Outage):
+                due.due = not due.given_up
+                if (host := self._hosts.get(due.host)) is not None:
+                    self._list(host, now)
             elif due.paused_until <= now:
                 due.paused_until = -math.inf
                 self._list(due, now)
@@ -455,6 +502,89 @@ class Scheduler:
         self._no_resume[host] = None
         while len(self._no_resume) > 1024:
             del self._no_resume[next(iter(self._no_resume))]
+
+    # -- hosts that do not answer
+
+    def _may_try(self, host: _Host, outage: Outage[Task], now: float) -> bool:
+        """Whether a download may try a host that does not answer; those of one that was given up are lost."""
+        if outage.given_up and now >= outage.again_at:
+            outage.resume()
+        if outage.given_up:
+            assert outage.failure is not None
+            self._lost += [(task, outage.failure) for task in host.queue]
+            host.queue.clear()
+            self._forget(host)
+        return outage.due
+
+    def _miss(self, host: _Host, task: Task, now: float) -> None:
+        """No connection to a host came about."""
+        host.settled, host.misses = False, host.misses + 1
+        outage = host.outage
+        if outage is None:
+            if host.answered and host.misses < SUSPECTED:
+                return
+            settings = self._settings
+            outage = host.outage = Outage(
+                host.name,
+                answered=host.answered,
+                retries=settings.retries,
+                retry_delay=settings.retry_delay,
+                connect_timeout=settings.connect_timeout,
+            )
+            self._outages.add(outage)
+            self._turn_to_mirrors(host)
+            if not outage.exhausted:
+                message = f"{host.name} does not answer: its downloads wait while one at a time tries it again"
+                self.notices.append(Notice(message, verbosity=1))
+        elif outage.end_of(task):
+            outage.probes += 1
+        else:
+            return
+        if outage.exhausted:
+            self._give_up_host(host, outage, now)
+        else:
+            heapq.heappush(self._later, (now + outage.delay(), next(self._order), outage))
+
+    def _hear(self, host: _Host, task: Task, outcome: Outcome) -> None:
+        """An attempt ended otherwise, which may be a sign of life."""
+        outage = host.outage
+        if (
+            outcome.verdict is Verdict.STOPPED
+            or outcome.kind in _UNTOLD
+            or outcome.proxy_failed
+            or outcome.errno in SHORTAGES
+        ):
+            if outage is not None and outage.end_of(task):
+                outage.due = True
+            return
+        host.misses = 0
+        host.answered = host.answered or outcome.kind not in _NO_ANSWER
+        host.settled = host.answered
+        if outage is not None:
+            host.outage = None
+            self._outages.over(outage)
+            self.notices.append(Notice(f"{host.name} answers again", verbosity=1))
+
+    def _turn_to_mirrors(self, host: _Host) -> None:
+        """Have what waits for a host and has another mirror go there."""
+        waiting, host.queue = host.queue, deque()
+        for task in waiting:
+            if len(task.mirrors) > 1 and not task.hops:
+                task.mirrors = (*task.mirrors[1:], task.mirrors[0])
+                task.partial = task.unless = None
+                task.from_the_start()
+                self._enqueue(task)
+            else:
+                host.queue.append(task)
+
+    def _give_up_host(self, host: _Host, outage: Outage[Task], now: float) -> None:
+        """All that waits for a host fails, and so does what comes soon."""
+        outage.give_up(now)
+        assert outage.failure is not None
+        self._given_up += 1
+        waiting = f"; {len(host.queue)} more downloads from it fail" if host.queue else ""
+        verbosity = 0 if waiting and self._given_up <= DEAD_HOSTS_TOLD else 1
+        self.notices.append(Notice(f"{outage.failure.message}{waiting}", verbosity))
 
     # -- what may not go, and what is short
 

@@ -141,7 +141,13 @@ def test_a_malformed_line_fails_with_its_place_and_stops_nothing(dest):
         first, failed, last = job.admit("http://h/a", bad, "http://h/b")
         failures = job.ledger.failures()
     assert failed == Result(
-        index=2, status="failed", url="ftp://h/x", kind=Kind.BLOCKED, message=bad.message, where="list.txt:2"
+        index=2,
+        status="failed",
+        url="ftp://h/x",
+        kind=Kind.BLOCKED,
+        message=bad.message,
+        where="list.txt:2",
+        line=bad.raw,
     )
     assert failed.line == "ftp://h/x"
     assert (first.row, last.row) == (1, 3)

@@ -26,7 +26,7 @@ FLOORS = (
     {"logins", "naming", "networks", "proxies", "progress", "resolver", "retry", "sources", "storage"},
     # decisions
     {"paths", "http"},
-    {"recall", "verification"},
+    {"outage", "recall", "verification"},
     {"intake", "scheduler"},
     # what carries them out
     {"engines"},
@@ -66,7 +66,6 @@ OUTSIDE = {
     "pdl.report.page": {"jinja2", "markupsafe"},
     "pdl.report.watch": {"psutil"},
     "pdl.voice": {"click"},
-    "pdl.storage.hold": {"filelock"},
     "pdl.url": {"idna"},
 }
 """The libraries that a module imports."""
@@ -214,7 +213,7 @@ def test_importing_pdl_loads_no_library(code: str):
 def test_the_whole_library_is_there_without_the_engines_libraries():
     found = loaded("from pdl import *")
     assert "pdl.run" in found
-    assert not {name.split(".")[0] for name in found} & (LIBRARIES - {"filelock"})
+    assert not {name.split(".")[0] for name in found} & LIBRARIES
 
 
 def test_telling_the_version_loads_nothing_that_downloads():

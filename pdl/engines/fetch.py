@@ -62,7 +62,7 @@ class Driver:
     def leash(self, attempt: Attempt) -> Leash:
         """What the engine holds an attempt by."""
         phases = Phases() if self._settings.timings else None
-        return Leash(TransferClock(self._settings, attempt.time_limit, self._now), phases)
+        return Leash(TransferClock(self._settings, attempt.time_limit, self._now, attempt.connect_within), phases)
 
     def fetch(self, attempt: Attempt, leash: Leash) -> Iterator[Event | None]:
         """Carry an attempt; None is a step without news. The last event is `Finished`, whatever happens."""

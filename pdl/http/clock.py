@@ -21,13 +21,21 @@ class TransferClock:
         settings: the limits.
         time_limit: seconds for the whole attempt, or None.
         now: the time in seconds; an engine whose work stands still between two `wait`s gives a clock that does too.
+        connect_within: seconds to connect, where the settings' do not hold.
     """
 
-    def __init__(self, settings: Settings, time_limit: float | None, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        time_limit: float | None,
+        now: Callable[[], float],
+        connect_within: float | None = None,
+    ) -> None:
         self._settings = settings
         self._now = now
+        self._connect_within = settings.connect_timeout if connect_within is None else connect_within
         started = now()
-        self._connect_until: float | None = started + settings.connect_timeout
+        self._connect_until: float | None = started + self._connect_within
         self._end = None if time_limit is None else started + time_limit
         self._received = 0
         self._progressed = started
@@ -35,7 +43,7 @@ class TransferClock:
 
     def connecting(self) -> None:
         """Name resolution, connection and TLS begin."""
-        self._connect_until = self._now() + self._settings.connect_timeout
+        self._connect_until = self._now() + self._connect_within
 
     def transferring(self) -> None:
         """The request goes out; from now on bytes are expected."""
@@ -84,7 +92,7 @@ class TransferClock:
         if self._connect_until is not None:
             if now >= self._connect_until:
                 raise NoConnectionError(
-                    Kind.TIMEOUT, f"no connection within {settings.connect_timeout:g} s (--connect-timeout)"
+                    Kind.TIMEOUT, f"no connection within {self._connect_within:g} s (--connect-timeout)"
                 )
             return
         if now - self._progressed >= settings.timeout:

@@ -18,7 +18,7 @@ from pdl.storage.part import PartFile, PartLost
 
 from .coding import FREE_EXPANSION, Decoder, named_codings
 from .disposition import file_name
-from .fault import TransferError
+from .fault import NoConnectionError, TransferError
 from .fields import ContentRange, content_range, retry_after, strong_validator
 from .head import ResponseHead
 from .inspection import Inspection
@@ -367,7 +367,7 @@ class Transfer:
         partial = self.partial() if fault.kind in _RESUMED else None
         self._finish(
             Verdict.FAILED, fault.kind, fault.message, retries=fault.retries, partial=partial, errno=fault.errno,
-            proxy_failed=fault.proxy_failed,
+            proxy_failed=fault.proxy_failed, unreachable=isinstance(fault, NoConnectionError),
         )  # fmt: skip
 
     def on_stop(self) -> None:

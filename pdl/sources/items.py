@@ -124,8 +124,7 @@ def _checked(given: Download) -> Entry:
         urls, credentials = canonical_urls([given.url, *given.mirrors])
         if given.size is not None and (type(given.size) is not int or given.size < 0):
             raise FieldError("size is a number of bytes")
-        return replace(
-            given,
+        return given._replace(
             url=urls[0],
             mirrors=urls[1:],
             name=None if given.name is None else checked_name(given.name),

@@ -75,7 +75,7 @@ def entry_of(text: str, where: str) -> Entry | None:
             return None
         return replace(malformed(error.message, text, where, error.kind), raw="" if _SPLITS.search(text) else text)
     if credentials is None:
-        return Download(url, line=text, where=where)
+        return Download(url, (), None, None, None, (), (), text, where)  # by place: this is made for every entry
     return Download(url, credentials=((url, credentials),), line=text, where=where)
 
 

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
+NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
+"""Errors of file systems that have no locks."""
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY
 # O_NONBLOCK: a FIFO that is planted between the look and the opening must not hold us for ever
 _REOPEN = os.O_RDWR | _NOFOLLOW | getattr(os, "O_NONBLOCK", 0) | _BINARY
@@ -20,8 +22,12 @@ if sys.platform == "win32":
 
     _FAR = 1 << 62  # locked bytes cannot be written through another descriptor: lock one that holds no data
 
-    def try_lock(fd: int) -> bool:
-        """Lock an open file until it is closed; False if somebody else has it."""
+    def lock(fd: int) -> bool:
+        """Lock an open file until it is closed; False if somebody else has it.
+
+        Raises:
+            OSError: its file system has no locks.
+        """
         here = os.lseek(fd, 0, os.SEEK_CUR)
         os.lseek(fd, _FAR, os.SEEK_SET)
         try:
@@ -35,18 +41,26 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
+    def lock(fd: int) -> bool:
+        """Lock an open file until it is closed; False if somebody else has it.
 
-    def try_lock(fd: int) -> bool:
-        """Lock an open file until it is closed; False if somebody else has it."""
+        Raises:
+            OSError: its file system has no locks.
+        """
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        except OSError as error:
-            # some network file systems have no locks; whether two runs may share a destination is judged elsewhere
-            if error.errno not in _NO_LOCKS:
-                raise
+        return True
+
+
+def try_lock(fd: int) -> bool:
+    """As `lock`, but where there are no locks nobody has it: whether two runs may share that is judged elsewhere."""
+    try:
+        return lock(fd)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
         return True
 
 

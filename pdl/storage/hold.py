@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from contextlib import suppress
 
 from pdl.errors import DestinationError
 
-_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+from .exclusive import NO_LOCKS, lock
+
+_OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _ELSEWHERE = "--state-dir puts the state elsewhere, on a local disk"
 
 
@@ -31,29 +32,20 @@ class Hold:
     """
 
     def __init__(self, dest: str, folder: str, *, home: str | None = None) -> None:
-        from filelock import FileLock, Timeout  # noqa: PLC0415 - takes 50 ms, which `pdl --version` need not pay
-
-        # thread_local: a run may be closed from another thread than the one that opened it
-        self._lock = FileLock(os.path.join(folder, "lock"), timeout=0, thread_local=False)
+        self._lock = -1
         self._holder = os.path.join(folder, "holder")
         self._home: Hold | None = None
         if home is not None and not os.path.samefile(home, folder):
             with suppress(NoLocks):
                 self._home = Hold(dest, home)
         try:
-            self._lock.acquire()
+            self._acquire(os.path.join(folder, "lock"), dest)
             self._sign()
             _refuse_links(folder)
             _hide(folder)
-        except Timeout:
-            self.release()
-            raise DestinationError(f"another run{self._process()} is writing to {dest!r}") from None
-        except NotImplementedError:
-            self.release()
-            raise NoLocks(f"{folder} is on a file system without locks: {_ELSEWHERE}") from None
         except OSError as error:
             self.release()
-            if error.errno in _NO_LOCKS:
+            if error.errno in NO_LOCKS:
                 raise NoLocks(f"{folder} cannot be held: no locks: {_ELSEWHERE}") from error
             raise DestinationError(f"{folder} cannot be held: {error.strerror or error}") from error
         except BaseException:
@@ -62,16 +54,27 @@ class Hold:
 
     @property
     def is_released(self) -> bool:
-        return not self._lock.is_locked
+        return self._lock < 0
 
     def release(self) -> None:
         """Let other runs in; again does nothing."""
         if not self.is_released:
             with suppress(OSError):
                 os.unlink(self._holder)
-            self._lock.release()
+            os.close(self._lock)
+            self._lock = -1
         if self._home is not None:
             self._home.release()
+
+    def _acquire(self, path: str, dest: str) -> None:
+        descriptor = os.open(path, _OPEN, 0o666)
+        try:
+            if not lock(descriptor):
+                raise DestinationError(f"another run{self._process()} is writing to {dest!r}")
+            self._lock, descriptor = descriptor, -1
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
 
     def _sign(self) -> None:
         """Write down who is here, beside the lock: Windows lets nobody read a locked file."""

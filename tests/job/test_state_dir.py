@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
-import filelock
 import pytest
 from accounts import expected, files_in
 from faultserver import FaultServer, run_pdl
 
 import pdl
+from pdl.storage.exclusive import lock
 
 TARGETS = ["/file/a", "/file/b"]
 
@@ -66,10 +67,10 @@ def test_a_folder_that_cannot_be_made_is_one_message(server: FaultServer, tmp_pa
 
 
 def test_where_locks_do_not_work_the_message_names_the_way_out(tmp_path: Path, monkeypatch):
-    def refuse(*_: object, **__: object) -> None:
-        raise NotImplementedError("FileSystem does not appear to support flock")
+    def refuse(_: int) -> bool:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
 
-    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    monkeypatch.setattr("pdl.storage.hold.lock", refuse)
     with pytest.raises(pdl.DestinationError, match="--state-dir"):
         pdl.download_all(["http://h.invalid/x"], tmp_path)
 
@@ -89,14 +90,12 @@ def test_parts_are_held_wherever_the_state_is(engine_name, server: FaultServer, 
 
 
 def test_a_destination_without_locks_can_have_its_state_elsewhere(server: FaultServer, tmp_path: Path, monkeypatch):
-    acquire = filelock.FileLock.acquire
+    def refuse_there(descriptor: int) -> bool:
+        if os.path.samestat(os.fstat(descriptor), os.stat(tmp_path / "out" / ".pdl" / "lock")):
+            raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+        return lock(descriptor)
 
-    def refuse_there(lock: filelock.FileLock, *arguments: object, **more: object) -> object:
-        if f"{os.sep}out{os.sep}" in lock.lock_file:
-            raise NotImplementedError("FileSystem does not appear to support flock")
-        return acquire(lock, *arguments, **more)
-
-    monkeypatch.setattr(filelock.FileLock, "acquire", refuse_there)
+    monkeypatch.setattr("pdl.storage.hold.lock", refuse_there)
     summary = pdl.download_all([server.url("/file/a")], tmp_path / "out", state_dir=tmp_path / "state")
     assert summary.done == 1
 

@@ -276,6 +276,9 @@ hosts = st.sampled_from(["http://h/a", "https://m/b?c=d", "http://[::1]:81/"])
             st.tuples(hosts, st.tuples(texts.map(lambda user: user.replace(":", "")), texts).map(":".join)),
             max_size=2,
         ).map(tuple),
+        headers=st.just(()),
+        line=st.just(""),
+        where=st.just(""),
     )
 )
 def test_a_download_can_be_fed_back_by_the_line_that_is_made_for_it(given):

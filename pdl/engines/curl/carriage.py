@@ -55,7 +55,7 @@ class Carriage:
         """libcurl's, once there is one."""
         self.interruption: BaseException | None = None
         """What a signal handler raised while this attempt's bytes were taken."""
-        self._clock = TransferClock(settings, attempt.time_limit, now)
+        self._clock = TransferClock(settings, attempt.time_limit, now, attempt.connect_within)
         self._now = now
         self._parser: HeadParser | None = None
         self._head: ResponseHead | None = None

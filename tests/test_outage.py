@@ -1,0 +1,226 @@
+"""Hosts that do not answer: what they cost, whom they hold up, and what becomes of their downloads."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from deaf import Deaf
+from faultserver import FaultServer
+from test_scheduler import DONE, GONE, SHORT, STOPPED, World
+
+import pdl
+from pdl.errors import Kind
+from pdl.model import Attempt, Outcome, Verdict
+from pdl.outage import Outage, Outages
+from pdl.scheduler import DEAD_HOSTS_TOLD
+from pdl.url import split
+
+pytestmark = pytest.mark.fault(8)
+
+UNREACHABLE = Outcome(Verdict.FAILED, Kind.TIMEOUT, "no connection within 10 s", unreachable=True)
+"""As an attempt ends that came to no connection in its time."""
+TIMEOUT = 10.0
+"""Seconds; the default of `connect_timeout`."""
+
+
+def authority(attempt: Attempt) -> str:
+    return split(attempt.url).authority
+
+
+def lose(world: World, attempts: list[Attempt]) -> list[str]:
+    """Have attempts come to no connection, and downloads end that are lost by that; answers their messages."""
+    ended = [world.end(attempt, UNREACHABLE) for attempt in attempts]
+    ended += world.scheduler.give_up_lost(world.now)
+    return [each.outcome.message for each in ended if each is not None]
+
+
+def test_a_dead_host_costs_one_time_out_and_its_tries():
+    world = World(capacity=2, retries=3)
+    for n in range(50):
+        world.add(f"http://dead/{n}")
+    world.add("http://alive/")
+    started = world.now
+    first = world.start_all()
+    assert Counter(map(authority, first)) == {"dead": 1, "alive": 1}
+    world.now += TIMEOUT
+    world.end(first[1], DONE)
+    assert lose(world, first[:1]) == []
+    messages, tries = [], 0
+    while world.scheduler.total:
+        attempt = world.next_try()
+        assert authority(attempt) == "dead"
+        assert world.start() is None, "one at a time tries it"
+        assert attempt.connect_within is not None
+        world.now += attempt.connect_within
+        messages = lose(world, [attempt])
+        tries += 1
+        assert world.start() is None
+        messages += [each.outcome.message for each in world.scheduler.give_up_lost(world.now)]
+    assert (tries, len(messages)) == (3, 50)
+    assert set(messages) == {"no connection to dead within 10 s, nor in 3 further tries (--connect-timeout)"}
+    assert world.now - started < 2 * TIMEOUT
+
+
+def test_a_host_that_was_given_up_fails_at_once_and_is_tried_again_later():
+    world = World(retries=0)
+    world.add("http://dead/0")
+    assert len(lose(world, world.start_all())) == 1
+    for later in (59, 119, 239):  # twice as long each time
+        world.add("http://dead/1")
+        assert world.start_all() == []
+        assert [each.task.attempts for each in world.scheduler.give_up_lost(world.now)] == [0]
+        world.now += later
+        world.add("http://dead/2")
+        assert world.start_all() == []
+        assert len(world.scheduler.give_up_lost(world.now)) == 1
+        world.now += 1
+        world.add("http://dead/3")
+        world.add("http://dead/4")
+        (probe,) = world.start_all()
+        lose(world, [probe])
+        assert world.start() is None
+        world.scheduler.give_up_lost(world.now)
+        assert world.scheduler.total == 0
+
+
+def test_a_host_that_answers_a_try_lets_all_go():
+    world = World(retries=4)
+    for n in range(20):
+        world.add(f"http://slow/{n}")
+    for n in range(99):
+        world.add(f"http://other-{n}/")
+    first = [attempt for attempt in world.start_all() if authority(attempt) == "slow"]
+    lose(world, first)
+    attempts = []
+    while not attempts:
+        world.now = world.scheduler.wake_up()
+        attempts = world.start_all()
+    assert [attempt.row for attempt in attempts] == [first[-1].row]
+    ended = world.end(attempts[0], DONE)
+    assert ended is not None
+    assert ended.task.attempts == 2
+    assert {attempt.connect_within for attempt in world.start_all()} == {None}
+    assert world.scheduler.active == 100
+
+
+@pytest.mark.parametrize("sign", [GONE, Outcome(Verdict.FAILED, Kind.CONNECT, "refused")], ids=["404", "refused"])
+def test_any_answer_ends_the_waiting(sign: Outcome):
+    world = World(retries=4)
+    world.add("http://h/1")
+    world.add("http://h/2", headers=(("X", "1"),))
+    attempts = world.start_all()
+    lose(world, attempts[:1])
+    assert world.start() is None
+    world.end(attempts[1], sign)
+    assert world.start() is not None
+
+
+@pytest.mark.parametrize(
+    "nothing", [STOPPED, SHORT, Outcome(Verdict.FAILED, Kind.WORKER, "died")], ids=["stopped", "shortage", "worker"]
+)
+def test_what_tells_nothing_of_the_host_is_no_answer_and_the_try_is_made_again(nothing: Outcome):
+    world = World(retries=1)
+    world.add("http://h/1")
+    lose(world, world.start_all())
+    probe = world.next_try()
+    assert world.end(probe, nothing) is None
+    again = world.next_try()
+    assert (again.row, again.connect_within) == (probe.row, probe.connect_within)
+    assert len(lose(world, [again])) == 1
+
+
+def test_a_host_that_has_answered_is_suspected_later_and_has_all_the_time():
+    world = World(retries=2, retry_delay=1.0)
+    for n in range(4):
+        world.add(f"http://h/{n}")
+    first, *others = world.start_all()
+    world.end(first, DONE)
+    world.add("http://h/more")
+    late = world.start()
+    assert late is not None
+    lose(world, others[:2])
+    assert world.scheduler.notices == []
+    lose(world, others[2:])
+    assert [notice.verbosity for notice in world.scheduler.notices] == [1]
+    world.add("http://h/waits")
+    probe = world.next_try()
+    assert probe.connect_within is None
+    world.end(late, DONE)
+    assert world.scheduler.notices[-1].message == "h answers again"
+
+
+def test_until_it_has_answered_a_host_has_its_share_of_all_slots():
+    world = World(capacity=8)
+    for n in range(10):
+        world.add(f"http://a/{n}")
+        world.add(f"http://b/{n}")
+    attempts = world.start_all()
+    assert Counter(map(authority, attempts)) == {"a": 4, "b": 4}
+    for attempt in attempts[:2]:
+        world.end(attempt, DONE)
+    assert world.scheduler.active + len(world.start_all()) == 8
+
+
+def test_a_mirror_takes_over_from_a_dead_host():
+    world = World(capacity=2, retries=2)
+    for n in range(3):
+        world.add(f"http://dead/{n}", f"http://alive/{n}")
+    world.add("http://alive/")
+    first = world.start_all()
+    lose(world, [attempt for attempt in first if authority(attempt) == "dead"])
+    ended = [world.end(attempt, DONE) for attempt in first if authority(attempt) == "alive"]
+    while (attempt := world.start()) is not None:
+        assert authority(attempt) == "alive"
+        ended.append(world.end(attempt, DONE))
+    assert len(ended) == 4
+
+
+def test_of_many_dead_hosts_not_everybody_is_told():
+    world = World(capacity=1000, jobs=1000, retries=0)
+    for n in range(DEAD_HOSTS_TOLD + 5):
+        world.add(f"http://dead-{n}/1")
+        world.add(f"http://dead-{n}/2")
+    world.scheduler._capacity = DEAD_HOSTS_TOLD + 5  # so that each has one
+    lose(world, world.start_all())
+    told = Counter(notice.verbosity for notice in world.scheduler.notices)
+    assert told == {0: DEAD_HOSTS_TOLD, 1: 5}
+
+
+def test_the_longest_known_outage_makes_room(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Outages, "MOST", 3)
+    outages: Outages[object] = Outages()
+    assert not outages
+    for host in "abcd":
+        outages.add(Outage(host, answered=False, retries=1, retry_delay=1.0, connect_timeout=1.0))
+    assert [outage.host for outage in outages] == ["b", "c", "d"]
+    assert outages.get("a") is None
+
+
+@pytest.fixture
+def dead() -> Iterator[list[str]]:
+    """Hosts that swallow connections."""
+    with ExitStack() as stack:
+        deaf = [stack.enter_context(Deaf(f"127.0.0.{last}")) for last in (41, 42)]
+        yield [f"http://{each.host}:{each.port}" for each in deaf]
+
+
+def test_dead_hosts_hold_up_nothing_and_fail_with_their_time_out(
+    engine_name, server: FaultServer, dead: list[str], tmp_path: Path
+):
+    urls = []
+    for n in range(12):
+        urls += [f"{host}/{n}" for host in dead] + [server.url(f"/file/{n}")]
+    with pdl.iter_downloads(
+        urls, tmp_path, engine=engine_name, jobs=3, connect_timeout=0.4, retries=2, retry_delay=0.05
+    ) as downloads:
+        results = list(downloads)
+    assert downloads.summary.done == 12
+    assert downloads.summary.failed_by_kind == {"timeout": 24}
+    for host in dead:
+        mine = [result for result in results if result.url.startswith(host)]
+        assert sum(result.attempts for result in mine) == 3, "one, and two further tries"
+        assert all("no connection to 127.0.0.4" in result.message for result in mine)
