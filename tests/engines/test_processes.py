@@ -6,12 +6,14 @@ import multiprocessing
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +212,22 @@ def test_workers_may_have_an_engine_of_another_package(tmp_path: Path, monkeypat
     run_at_start(monkeypatch, tmp_path / "site", FOREIGN)
     told = "4\n[]\n[(1, 'done')]\n[(2, 'done')]\n[(0, 'stopped')]\n"
     assert ended(PLAINLY, tmp_path / "script") == (0, told, "")
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (["-e", "processes", "--worker-engine", "curl"], "processes+curl"),
+        (["-e", "processes+sequential"], "processes"),
+    ],
+)
+def test_the_ledger_has_the_name_of_both_engines(
+    server: FaultServer, tmp_path: Path, options: list[str], name: str
+):
+    run = run_pdl(server.url("/file"), "-d", tmp_path, "--workers", "1", *options)
+    assert run.returncode == 0, run.stderr
+    with closing(sqlite3.connect(tmp_path / ".pdl" / "ledger.sqlite3")) as ledger:
+        assert ledger.execute("SELECT engine FROM run").fetchall() == [(name,)]
 
 
 def test_an_engine_that_carries_nothing_starts_no_worker(nothing_left, started: list[Hand]):
