@@ -18,14 +18,13 @@ from .errors import Kind
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _UNRESERVED_AND_SUB = r"A-Za-z0-9\-._~!$&'()*+,;="
 
-_PLAIN = re.compile(
-    r"https?://(?![^/]{254})[a-z0-9_]+(?:(?:\.|-+)[a-z0-9_]+)*\.?(?::[1-9][0-9]{0,4})?"
-    rf"/[{_UNRESERVED_AND_SUB}:@/%]*(?:\?[{_UNRESERVED_AND_SUB}:@/%?]*)?"
+_PLAIN_ORIGIN = re.compile(
+    r"https?://(?![^/]{254})[a-z0-9_]+(?:(?:\.|-+)[a-z0-9_]+)*\.?"
+    r"(?::(?!(?:6553[6-9]|655[4-9]\d|65[6-9]\d\d|6[6-9]\d{3}|[7-9]\d{4})$)[1-9][0-9]{0,4})?"
 )
+_PLAIN_TARGET = re.compile(rf"/[{_UNRESERVED_AND_SUB}:@/%]*(?:\?[{_UNRESERVED_AND_SUB}:@/%?]*)?")
 """What is canonical already, unless `_SUSPECT` finds something: the fast path of nearly every list."""
-_SUSPECT = re.compile(
-    r"/\.\.?(?:[/?]|$)|%(?![0-9A-Fa-f]{2})|http://[^/]*:80/|https://[^/]*:443/|:(?:6553[6-9]|655[4-9]\d|65[6-9]\d\d|6[6-9]\d{3}|[7-9]\d{4})/"
-)
+_SUSPECT = re.compile(r"/\.\.?(?:[/?]|$)|%(?![0-9A-Fa-f]{2})")
 
 _SPLIT = re.compile(r"([^:/?#]*)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#.*)?", re.DOTALL)  # RFC 3986 appendix B
 _ANY_SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?/+")
@@ -71,9 +70,22 @@ def canonical(text: str) -> Canonical:
     Raises:
         UrlError: INPUT for what is not a URL, BLOCKED for schemes other than http and https.
     """
-    if _PLAIN.fullmatch(text) and not _SUSPECT.search(text):
+    end = text.find("/", 8)
+    if (
+        end > 0
+        and _is_plain_origin(text[:end])
+        and _PLAIN_TARGET.fullmatch(text, end)
+        and not (("%" in text or "/." in text) and _SUSPECT.search(text, end))
+    ):
         return Canonical(text, None)
     return _canonical(text)
+
+
+@lru_cache(maxsize=4096)
+def _is_plain_origin(origin: str) -> bool:
+    """Whether a scheme and authority are canonical already, as nearly all are."""
+    default = ":80" if origin.startswith("http:") else ":443"
+    return _PLAIN_ORIGIN.fullmatch(origin) is not None and not origin.endswith(default)
 
 
 def _canonical(text: str) -> Canonical:
@@ -206,12 +218,13 @@ def resolve(base: str, reference: str) -> Canonical:
 @lru_cache(maxsize=4096)
 def split(url: str) -> Parts:
     """Take a canonical URL apart."""
-    scheme, _, authority, target = url.split("/", 3)
-    return Parts(*_origin_parts(scheme[:-1], authority), "/" + target)
+    end = url.index("/", 8)
+    return Parts(*_origin_parts(url[:end]), url[end:])
 
 
 @lru_cache(maxsize=4096)
-def _origin_parts(scheme: str, authority: str) -> tuple[str, str, int, str]:
+def _origin_parts(origin: str) -> tuple[str, str, int, str]:
+    scheme, _, authority = origin.partition("://")
     if authority.startswith("["):
         host, _, port = authority[1:].partition("]")
         port = port[1:]

@@ -55,7 +55,7 @@ else:
 
 
 def try_lock(fd: int) -> bool:
-    """As `lock`, but where there are no locks nobody has it: whether two runs may share that is judged elsewhere."""
+    """As `lock`; where there are none nobody has it, and whether two runs may share that is judged elsewhere."""
     try:
         return lock(fd)
     except OSError as error:

@@ -50,13 +50,16 @@ _SOME = f"({', '.join('?' * _TOGETHER)})"
 _CONFIRM = (
     "UPDATE entry SET run = ?, status = 'skipped', reason = 'done', kind = NULL, message = NULL, place = NULL"
 )
-_CONFIRM += f" WHERE row IN {_SOME}"
+_CONFIRM += " WHERE row BETWEEN ? AND ?"
 _COLUMNS = "SELECT row, url, name, path, run, status, reason, size, stood FROM entry WHERE row"
 _KNOWN = f"{_COLUMNS} BETWEEN ? AND ?"
 _KNOWN_MANY = f"{_COLUMNS} IN {_SOME}"
 _OWNERS = """SELECT row, hash, path FROM entry WHERE row > ? AND reason IS NOT 'duplicate' ORDER BY row LIMIT ?"""
 _FAILURES = """SELECT row, status, url, path, reason, kind, message, http_status, size, attempts, final_url,
     seconds, place FROM entry WHERE status = 'failed' AND run = ? AND row > ? ORDER BY row LIMIT 500"""
+
+
+_new = tuple.__new__
 
 
 class Known(NamedTuple):
@@ -178,7 +181,7 @@ class LedgerWriter:
 
     def confirm(self, rows: Sequence[int]) -> None:
         """Have entries that earlier runs have finished as skipped because they are done."""
-        self._change(_CONFIRM, ((self.run, *padded) for padded in _padded(rows)))
+        self._change(_CONFIRM, [(self.run, first, last) for first, last in _runs(rows)])
 
     def record(self, *results: Result) -> None:
         """Write down how entries ended; a path that is not given stays."""
@@ -270,7 +273,8 @@ class LedgerWriter:
     def known(self, row: int, count: int) -> list[Known]:
         """What is known of some entries, from a row on."""
         self._begin()  # otherwise every look-up locks and unlocks the database for itself
-        return [Known._make(values) for values in self._execute(_KNOWN, (row, row + count - 1))]
+        # as `_make` does, without its call: a finished run does hardly anything else
+        return [_new(Known, values) for values in self._execute(_KNOWN, (row, row + count - 1))]
 
     def _scattered(self, rows: list[int]) -> Iterator[Known]:
         self._begin()
@@ -396,6 +400,13 @@ class Failures:
             raise translated(error, self._path) from error
         finally:
             connection.close()
+
+
+def _runs(rows: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The first and the last of rows that follow one another."""
+    begins = [place for place in range(len(rows)) if not place or rows[place] != rows[place - 1] + 1]
+    for begin, end in zip(begins, (*begins[1:], len(rows)), strict=True):
+        yield rows[begin], rows[end - 1]
 
 
 def _padded(rows: Sequence[int]) -> Iterator[tuple[int, ...]]:
