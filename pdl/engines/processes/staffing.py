@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import ssl
 import sys
 from dataclasses import replace
 from typing import NamedTuple
 
 from pdl import engines
 from pdl.engines.limits import affordable
-from pdl.engines.tls import is_ca_given, tls_context
 from pdl.http.routes import given_ca_location
 from pdl.settings import Settings
 
@@ -56,8 +54,7 @@ def staffing(settings: Settings) -> Staffing:
     each = 1 if alone else -(-settings.jobs // workers)
     own = replace(settings, engine=inner, worker_engine=None, workers=None, jobs=each)
     if alone:
-        if is_ca_given(own):
-            tls_context(ssl.SSLContext, own)
+        _check_ca(own)
         return Staffing(workers, 1, workers, _settled(own))
     trial = engines.create(inner, own)
     trial.close()
@@ -71,10 +68,18 @@ def usable_cpus() -> int:
     return os.cpu_count() or 1
 
 
+def _check_ca(settings: Settings) -> None:
+    """Find out whether the CA certificates that the user has given can be loaded."""
+    if settings.insecure or given_ca_location(settings) is None:
+        return
+    import ssl  # noqa: PLC0415 - takes time, and few give certificates of their own
+
+    from pdl.engines.tls import tls_context  # noqa: PLC0415 - needs ssl
+
+    tls_context(ssl.SSLContext, settings)
+
+
 def _settled(settings: Settings) -> Settings:
     """The settings as workers need them: not dependent on folder and environment of later times."""
-    if not is_ca_given(settings):
-        return settings
-    place = given_ca_location(settings)
-    assert place is not None
-    return replace(settings, cacert=os.path.abspath(place))
+    place = None if settings.insecure else given_ca_location(settings)
+    return settings if place is None else replace(settings, cacert=os.path.abspath(place))
