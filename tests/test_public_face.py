@@ -194,11 +194,11 @@ WRONG = {
     "an unknown engine": (["-e", "nope", "urls.txt"], "nope"),
     "workers of an engine that has none": (
         ["-e", "curl", "--workers", "2", "urls.txt"],
-        "workers is for the engine",
+        "workers needs the engine",
     ),
     "an engine of workers without workers": (
         ["--worker-engine", "curl", "urls.txt"],
-        "worker_engine is for the engine",
+        "worker_engine needs the engine",
     ),
     "an unknown engine of workers": (["-e", "processes", "--worker-engine", "nope", "urls.txt"], "nope"),
     "no workers at all": (["-e", "processes", "--workers", "0", "urls.txt"], "workers"),

@@ -164,7 +164,7 @@ def _check_workers(name: str, settings: Settings) -> None:
     """Refuse settings for workers of an engine that has none, or was made with its own."""
     for option in ("workers", "worker_engine"):
         if getattr(settings, option) is not None:
-            raise SettingsError(f"{option} is for the engine {_WITH_WORKERS!r} by its name, and not for {name!r}")
+            raise SettingsError(f"{option} needs the engine {_WITH_WORKERS!r}, by its name; the engine is {name!r}")
 
 
 def has_workers(name: str) -> bool:

@@ -767,11 +767,14 @@ GUARDED = """
 PATCHED = "from gevent import monkey; monkey.patch_all()\n"
 
 
+@pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("first", ["", PATCHED], ids=["plain", "patched"])
-def test_a_script_with_a_guard_works_with_spawned_processes(server: FaultServer, tmp_path: Path, first: str):
+def test_a_script_with_a_guard_works_with_spawned_processes(
+    server: FaultServer, tmp_path: Path, first: str, carrier: str
+):
     targets = [f"/file/{n}" for n in range(4)]
     urls = [server.url(target) for target in targets]
-    script = first + textwrap.dedent(GUARDED)
+    script = first + textwrap.dedent(GUARDED).replace('engine="processes"', f'engine="{carrier}"')
     assert ended(script, tmp_path, tmp_path / "out", *urls) == (0, "4\n", "")
     assert files_in(tmp_path / "out") == contents(server, targets)
 

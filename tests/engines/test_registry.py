@@ -197,8 +197,11 @@ def test_auto_in_workers_passes_over_what_is_not_installed_and_tells_why(monkeyp
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"engine": "curl", "workers": 2}, "workers is for the engine 'processes' by its name, and not for 'curl'"),
-        ({"engine": "auto", "worker_engine": "curl"}, "worker_engine is for the engine 'processes'"),
+        (
+            {"engine": "curl", "workers": 2},
+            "workers needs the engine 'processes', by its name; the engine is 'curl'",
+        ),
+        ({"engine": "auto", "worker_engine": "curl"}, "worker_engine needs the engine 'processes'"),
         ({"engine": "processes+curl", "worker_engine": "gevent"}, "worker_engine is 'gevent', and the engine is"),
         (
             {"engine": "processes", "worker_engine": "nope"},
@@ -218,7 +221,7 @@ def test_workers_that_cannot_be_are_refused_before_anything_starts(options: dict
 
 def test_an_engine_that_was_made_elsewhere_takes_no_settings_for_workers():
     with pytest.raises(
-        SettingsError, match="workers is for the engine 'processes' by its name, and not for 'Whole'"
+        SettingsError, match="workers needs the engine 'processes', by its name; the engine is 'Whole'"
     ):
         engines.create(Whole(), Settings(workers=2))
 

@@ -185,7 +185,7 @@ def test_what_is_said_of_workers_is_for_engines_that_have_some():
     everything = field([], [4], settings)
     assert {"curl", "threads", "processes+threads"} <= dict(everything.contestants).keys()
     assert "worker_engine" in everything.left_out["processes+curl"]
-    with pytest.raises(SettingsError, match="workers is for the engine 'processes'"):
+    with pytest.raises(SettingsError, match="workers needs the engine 'processes'"):
         field(["curl"], [4], settings)
 
 
