@@ -88,6 +88,10 @@ def _option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
 @_option("-j", "--jobs", multiple=True, type=int, metavar="N", default=(_DEFAULTS.jobs,),
          help=f"Downloads at once, over all hosts. With --report several.  [default: {_DEFAULTS.jobs}]",
          show_default=False)  # fmt: skip
+@_option("--worker-engine", metavar="NAME",
+         help="Engine of each worker of the engine processes; -e processes+NAME is short for it.")  # fmt: skip
+@_option("--workers", type=int, metavar="N",
+         help="Workers of the engine processes.  [default: -j, or with --worker-engine the CPUs]")  # fmt: skip
 @_option("--per-host", type=int, metavar="N", help="Downloads at once from one host.  [default: no limit below -j]")
 @_option("--split", type=int, metavar="N", help="Connections at once for one large file, within -j and --per-host.")
 @_option("--split-size", type=_Size(), metavar="SIZE", show_default="2M",
@@ -320,7 +324,7 @@ def _compare_on_demo(plan: Plan, wishes: Wishes, face: dict[str, Any], *, tempor
 def _list_engines() -> int:
     for name, why_not in engines.available().items():
         default = " (auto)" if engines.choose("auto").name == name else ""
-        click.echo(f"{name:12} {why_not or engines.about(name) + default}")
+        click.echo(f"{name:14} {why_not or engines.about(name) + default}")
     return 0
 
 

@@ -731,7 +731,7 @@ class Run:
 
 
 def _open_ledger(settings: Settings) -> LedgerWriter:
-    engine, durable = engines.name_of(settings.engine), settings.durable
+    engine, durable = engines.name_of(settings.engine, settings.worker_engine), settings.durable
     if settings.no_state:
         return TransientLedger(settings.dest, engine)
     return LedgerWriter(settings.dest, engine, durable=durable, state_dir=settings.state_dir)

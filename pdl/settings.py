@@ -30,6 +30,8 @@ class Settings:
         dest: folder that receives the files.
         engine: name of the engine, or an instance of one.
         jobs: attempts at once, over all hosts.
+        worker_engine: name of the engine of each worker of the engine `processes`; None is `sequential`.
+        workers: of the engine `processes`; None is `jobs` with `sequential` ones, else the number of CPUs.
         per_host: attempts at once to one host; None sets no limit below `jobs`.
         split: attempts at once for one large file, within `jobs` and `per_host`; 1 fetches each file in one piece.
         split_size: bytes; the least that is asked for at once of a file that is split. No smaller file is.
@@ -72,6 +74,8 @@ class Settings:
     dest: str = "."
     engine: Any = "auto"
     jobs: int = 16
+    worker_engine: str | None = None
+    workers: int | None = None
     per_host: int | None = None
     split: int = 1
     split_size: int = 2 << 20
@@ -134,6 +138,8 @@ class Settings:
         ):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is True or False, not {getattr(self, name)!r}")
+        if self.worker_engine is not None and not isinstance(self.worker_engine, str):
+            raise SettingsError(f"worker_engine is the name of an engine, not {self.worker_engine!r}")
         if self.layout not in get_args(Layout):
             raise SettingsError(f"layout is one of {', '.join(get_args(Layout))}, not {self.layout!r}")
         if self.dry_run and not self.verify:
@@ -192,6 +198,7 @@ MOST_SPLIT = 1024
 _MOST_WHOLE = 2**63 - 1
 _LEAST_WHOLE = {
     "jobs": 1,
+    "workers": 1,
     "per_host": 1,
     "split": 1,
     "split_size": 64 << 10,
@@ -208,7 +215,18 @@ _LEAST_REAL = (
     ("deadline", 0, True),
 )
 _OPTIONAL = frozenset(
-    {"per_host", "max_filesize", "max_time", "deadline", "cacert", "failed", "output", "checksums", "state_dir"}
+    {
+        "workers",
+        "per_host",
+        "max_filesize",
+        "max_time",
+        "deadline",
+        "cacert",
+        "failed",
+        "output",
+        "checksums",
+        "state_dir",
+    }
 )
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 

@@ -326,6 +326,17 @@ def test_a_dead_proxy_costs_the_run_a_few_tries_and_nothing_goes_directly(
 
 
 @pytest.mark.parametrize("secure", [False, True])
+def test_a_proxy_that_refuses_connections_is_blamed_for_that(
+    engine_name, server: FaultServer, tls_server: FaultServer, refused_url: str, tmp_path: Path, secure: bool
+):
+    url = (tls_server if secure else server).url("/file")
+    proxy = refused_url.removesuffix("/refused")
+    _, (result,), _ = run(engine_name, [url], tmp_path, proxy=proxy, retries=0)
+    assert result.kind is Kind.PROXY
+    assert result.message.startswith("the proxy cannot be reached: cannot connect: ")
+
+
+@pytest.mark.parametrize("secure", [False, True])
 def test_a_proxy_that_wants_other_credentials_ends_the_run_early(
     engine_name, server: FaultServer, tls_server: FaultServer, ca_pem: str, tmp_path: Path, secure: bool
 ):

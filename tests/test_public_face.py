@@ -192,6 +192,16 @@ def test_the_engines_are_shown(answer: Callable[..., Answer]) -> None:
 WRONG = {
     "an unknown option": (["--nope", "urls.txt"], "--nope"),
     "an unknown engine": (["-e", "nope", "urls.txt"], "nope"),
+    "workers of an engine that has none": (
+        ["-e", "curl", "--workers", "2", "urls.txt"],
+        "workers needs the engine",
+    ),
+    "an engine of workers without workers": (
+        ["--worker-engine", "curl", "urls.txt"],
+        "worker_engine needs the engine",
+    ),
+    "an unknown engine of workers": (["-e", "processes", "--worker-engine", "nope", "urls.txt"], "nope"),
+    "no workers at all": (["-e", "processes", "--workers", "0", "urls.txt"], "workers"),
     "an unknown layout": (["--layout", "nope", "urls.txt"], "nope"),
     "a template with an unknown field": (["-o", "{nope}", "urls.txt"], "{nope}"),
     "a template that leads out": (["-o", "../{name}", "urls.txt"], "out of the destination"),

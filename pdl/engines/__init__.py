@@ -1,10 +1,14 @@
-"""The engines by name. A module is imported when its engine is first asked for."""
+"""The engines by name. A module is imported when its engine is first asked for.
+
+`processes+NAME` is the engine `processes` with an engine NAME in each of its workers.
+"""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from pdl.errors import EngineNotInstalledError, PdlError, SettingsError, UnknownEngineError
@@ -31,6 +35,12 @@ _BUILT_IN = {
     "processes": _BuiltIn(
         "pdl.engines.processes", "ProcessesEngine", ("requests",), "a process for each download at once"
     ),
+    "processes+curl": _BuiltIn(
+        "pdl.engines.processes",
+        "ProcessesEngine",
+        ("pycurl",),
+        "curl in a process for each CPU; so with any other",
+    ),
     "gevent": _BuiltIn("pdl.engines.gevent", "GeventEngine", ("requests", "gevent"), "greenlets, nothing patched"),
     "curl": _BuiltIn(
         "pdl.engines.curl", "CurlEngine", ("pycurl",), "libcurl's event loop; HTTP/1.1, HTTP/2 and HTTP/3"
@@ -38,6 +48,10 @@ _BUILT_IN = {
 }
 ALL = "all"
 """The name that stands for every engine that can be used, where several are asked for."""
+DEFAULT_WORKER = "sequential"
+"""The engine that workers of `processes` have unless another is asked for."""
+_WITH_WORKERS = "processes"
+_JOINT = "+"
 _AUTO = ("curl", "threads", "sequential")  # in the order of preference
 _COMPILED = frozenset({"pycurl"})
 """Libraries that may be installed and yet not be imported, as where the libcurl below has changed."""
@@ -47,7 +61,7 @@ class Choice(NamedTuple):
     """The engine that a name stands for here.
 
     Args:
-        name: of the engine, never `auto`.
+        name: of the engine, never `auto`; with that of its workers' engine, unless they have the default one.
         passed_over: why it is not the one that `auto` prefers, in a sentence; None if it is, or was asked for.
     """
 
@@ -113,9 +127,10 @@ def create(engine: str | Engine, settings: Settings, tell: Callable[[str], objec
         complete = all(callable(getattr(engine, method, None)) for method in ("start", "wait", "close"))
         if not complete or isinstance(engine, type) or not isinstance(getattr(engine, "capacity", None), int):
             raise UnknownEngineError(f"{engine!r} is neither the name of an engine nor an engine")
+        _check_workers(name_of(engine), settings)
         return engine
-    name, passed_over = choose(engine)
-    _check_version(name, settings, passed_over)
+    name, passed_over = choose(engine, settings.worker_engine)
+    _check(name, settings, passed_over)
     if passed_over is not None and tell is not None:
         tell(f"{passed_over}; {name!r} takes its place")
     return _factory(name)(settings)
@@ -131,26 +146,63 @@ def check(name: str, settings: Settings) -> None:
     Raises:
         SettingsError: it can't, see `create`.
     """
-    _check_version(name, settings, None)
+    _check(name, settings, None)
     _factory(name)
 
 
-def _check_version(name: str, settings: Settings, passed_over: str | None) -> None:
-    """Refuse engines that lack a version of HTTP that is asked for."""
-    if settings.http3 and name != "curl" and name in _BUILT_IN:
+def _check(name: str, settings: Settings, passed_over: str | None) -> None:
+    """Refuse what an engine cannot do: a version of HTTP that it does not speak, or to have workers."""
+    if not has_workers(name):
+        _check_workers(name, settings)
+    carrier = _inner(name) or name
+    if settings.http3 and carrier != "curl" and carrier in _BUILT_IN:
         reason = passed_over or f"the engine {name!r} speaks HTTP/1.1 only"
         raise SettingsError(f"http3 needs the engine 'curl'; {reason}")
 
 
-def name_of(engine: object) -> str:
+def _check_workers(name: str, settings: Settings) -> None:
+    """Refuse settings for workers of an engine that has none, or was made with its own."""
+    for option in ("workers", "worker_engine"):
+        if getattr(settings, option) is not None:
+            raise SettingsError(f"{option} needs the engine {_WITH_WORKERS!r}, by its name; the engine is {name!r}")
+
+
+def has_workers(name: str) -> bool:
+    """Whether an engine divides its work among processes."""
+    return name.partition(_JOINT)[0] == _WITH_WORKERS
+
+
+def _inner(name: str) -> str | None:
+    """The engine of an engine's workers; None if it has none, or they have the default one."""
+    _, joint, inner = name.partition(_JOINT)
+    return inner if joint and has_workers(name) else None
+
+
+def name_of(engine: object, worker_engine: str | None = None) -> str:
     """What people call an engine that is given by name or as an instance, which may have a `name` of its own."""
     if isinstance(engine, str):
-        return choose(engine).name
+        return choose(engine, worker_engine).name
     return str(getattr(engine, "name", None) or type(engine).__name__)
 
 
-def choose(engine: str) -> Choice:
-    """The engine that `auto` stands for here; any other name as it is."""
+def choose(engine: str, worker_engine: str | None = None) -> Choice:
+    """The engine that a name stands for: for `auto` the best that is here, any other as it is.
+
+    Args:
+        engine: a name.
+        worker_engine: the engine of its workers, if that is named apart.
+
+    Raises:
+        SettingsError: two engines are named for the workers.
+    """
+    if has_workers(engine):
+        inner = _inner(engine)
+        if inner is not None and worker_engine not in (None, inner):
+            raise SettingsError(f"worker_engine is {worker_engine!r}, and the engine is {engine!r}")
+        name, passed_over = choose(
+            next(each for each in (worker_engine, inner, DEFAULT_WORKER) if each is not None)
+        )
+        return Choice(_WITH_WORKERS if name == DEFAULT_WORKER else f"{_WITH_WORKERS}{_JOINT}{name}", passed_over)
     if engine != "auto":
         return Choice(engine, None)
     passed_over = None
@@ -161,7 +213,18 @@ def choose(engine: str) -> Choice:
     return Choice(_AUTO[-1], passed_over)
 
 
+def modules(name: str) -> list[str]:
+    """What has to be imported for an engine, if it is built in."""
+    return [_BUILT_IN[name].module] if name in _BUILT_IN else []
+
+
 def _factory(name: str) -> Callable[[Settings], Engine]:
+    if (inner := _inner(name)) is not None:
+        if has_workers(inner):
+            raise SettingsError(f"worker_engine cannot be {inner!r}: workers have no workers of their own")
+        _factory(inner)
+        make = _factory(_WITH_WORKERS)
+        return lambda settings: make(replace(settings, engine=_WITH_WORKERS, worker_engine=inner))
     if (entry := _BUILT_IN.get(name)) is not None:
         if (why := _missing(entry.needs)) is not None:
             raise EngineNotInstalledError(f"the engine {name!r} is {why}")

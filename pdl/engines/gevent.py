@@ -95,7 +95,11 @@ class GeventEngine:
         """Begin on this thread's hub."""
         self._hub = gevent.get_hub()
         self._driver = Driver(self._settings, _GeventSockets(), self._watch.now)
-        self._mailbox = Mailbox(gevent.event.Event())
+        bell = gevent.event.Event()
+        self._mailbox = Mailbox(bell)
+        # on a hub that is left it stays, as only its thread can end it
+        self._watcher = self._hub.loop.async_(ref=False)
+        self._watcher.start(bell.set)
         self._pool = gevent.pool.Pool(self.capacity)
 
     def _move(self) -> None:
@@ -138,6 +142,11 @@ class GeventEngine:
                 self._leashes.pop(event.attempt, None)
         return events
 
+    def wake(self) -> None:
+        """Have a `wait` that runs return soon; from any thread."""
+        if not self._closed:
+            self._watcher.send()
+
     def _judge(self) -> None:
         now = self._watch.now()
         if now - self._judged >= _JUDGED_EVERY:
@@ -155,6 +164,8 @@ class GeventEngine:
             self._pool.join(timeout=CLOSING)
         self._pool.kill(block=False)
         self._driver.close()
+        self._watcher.stop()
+        self._watcher.close()
         gevent.sleep(0)  # what is closed may wait for the loop
         for event in self._mailbox.take(0):
             if isinstance(event, Finished):

@@ -46,6 +46,10 @@ class Mailbox:
                 self._responded[event.attempt] = event
         self._bell.set()
 
+    def wake(self) -> None:
+        """End the `take` that waits, though nothing has come; if none does, the next one."""
+        self._bell.set()
+
     def take(self, timeout: float) -> list[Event]:
         """All that has come; blocks up to `timeout` seconds while nothing urgent has."""
         if timeout > 0 and not self._finished and not self._responded:

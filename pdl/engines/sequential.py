@@ -64,6 +64,16 @@ class SequentialEngine:
         self._events.clear()
         return events
 
+    def cut(self) -> None:
+        """End what is under way, wherever it blocks, so that a `wait` that runs returns soon; from any thread."""
+        if (leash := self._leash) is not None:
+            leash.cut(Stopped())
+
+    def judge(self) -> None:
+        """Cut what is over its time in a place that has no time-out of its own; from any thread."""
+        if (leash := self._leash) is not None:
+            leash.judge()
+
     def close(self) -> None:
         self._closed = True
         if self._steps is not None and self._leash is not None:

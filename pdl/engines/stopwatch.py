@@ -13,15 +13,15 @@ class Stopwatch:
     """
 
     def __init__(self) -> None:
-        self._before = 0.0
-        self._since: float | None = None
+        self._state: tuple[float, float | None] = (0.0, None)  # one value, as it may be read from another thread
 
     def now(self) -> float:
-        """Seconds so far."""
-        return self._before + (time.monotonic() - self._since if self._since is not None else 0.0)
+        """Seconds so far; from any thread."""
+        before, since = self._state
+        return before + (time.monotonic() - since if since is not None else 0.0)
 
     def __enter__(self) -> None:
-        self._since = time.monotonic()
+        self._state = self._state[0], time.monotonic()
 
     def __exit__(self, *_: object) -> None:
-        self._before, self._since = self.now(), None
+        self._state = self.now(), None

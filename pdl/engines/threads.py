@@ -59,6 +59,10 @@ class ThreadsEngine:
         self._judge()
         return events
 
+    def wake(self) -> None:
+        """Have a `wait` that runs return soon; from any thread."""
+        self._mailbox.wake()
+
     def _judge(self) -> None:
         """Cut what is over its time in a place that has no time-out of its own, such as a dripping handshake."""
         now = time.monotonic()

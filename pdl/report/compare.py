@@ -20,7 +20,7 @@ from pdl.storage.state import prepare_state, state_folder
 
 from .about import About, about
 from .comparison import Comparison, Measurement
-from .contestants import label
+from .contestants import label, settings_for
 from .copies import Copies, Copy
 from .laboratory import Laboratory, Seen
 from .limit import limit
@@ -202,8 +202,7 @@ class Comparer:
         engine, jobs = contestant
         states = self._states
         return replace(
-            self._plan.settings,
-            engine=engine,
+            settings_for(engine, self._plan.settings),
             jobs=jobs,
             dest=dest,
             state_dir=None if states is None else os.path.join(states.path, os.path.basename(dest)),
@@ -261,7 +260,7 @@ class Comparer:
         source = SpooledSource(self._whole.path, self._whole.entries, self._source_paths)
         changed = replace(
             settings, engine=engine, http3=False, proxy="", netrc=False, deadline=None, max_time=None,
-            timings=False, max_redirects=max(1, settings.max_redirects),
+            timings=False, worker_engine=None, workers=None, max_redirects=max(1, settings.max_redirects),
         )  # fmt: skip
         self._hold.release()
         self._publication = Run(source, changed, reporter)

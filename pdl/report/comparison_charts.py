@@ -12,7 +12,7 @@ from .outline import Column, Sheet, cells
 from .rounds import Figure
 from .wording import MIB, ends, interval, middle, number, times
 
-_ORDER = ("curl", "threads", "gevent", "processes", "sequential")
+_ORDER = ("curl", "threads", "gevent", "processes", "sequential", "processes+curl")
 _KINDS = 5  # of failures that are shown one by one
 
 Take = Callable[[Row], "Figure | None"]

@@ -40,11 +40,13 @@ def field(names: Sequence[str], jobs: Sequence[int], settings: Settings) -> Fiel
     usable, left_out = _all(settings) if not names or engines.ALL in names else ([], {})
     for name in names:
         if name != engines.ALL:
-            chosen = engines.choose(name).name
-            engines.check(chosen, settings)
+            chosen = engines.choose(name, settings.worker_engine).name
+            engines.check(chosen, settings_for(chosen, settings))
             usable.append(chosen)
     if not usable:
         raise SettingsError(f"no engine can be used: {'; '.join(left_out.values())}")
+    if not any(map(engines.has_workers, usable)):
+        engines.check(usable[0], settings)  # which says so if workers are asked for
     numbers = sorted({replace(settings, jobs=each).jobs for each in jobs})
     pairs = [(name, each) for name in dict.fromkeys(usable) for each in (numbers if name != "sequential" else [1])]
     return Field(tuple(pairs), left_out)
@@ -57,11 +59,18 @@ def _all(settings: Settings) -> tuple[list[str], dict[str, str]]:
             left_out[name] = why_not
             continue
         try:
-            engines.check(name, settings)
-            usable.append(name)
+            chosen = engines.choose(name, settings.worker_engine).name
+            engines.check(chosen, settings_for(chosen, settings))
+            usable.append(chosen)
         except SettingsError as error:
             left_out[name] = str(error)
     return usable, left_out
+
+
+def settings_for(engine: str, settings: Settings) -> Settings:
+    """The settings of a job with an engine: what is said of workers is for engines that have some."""
+    workers = settings.workers if engines.has_workers(engine) else None
+    return replace(settings, engine=engine, worker_engine=None, workers=workers)
 
 
 def label(contestant: Contestant) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from pdl import engines
+
 from .comparison import Limit, Measurement
 from .wording import plural
 
@@ -38,7 +40,7 @@ def limit(measured: Sequence[Measurement], *, cpus: int, per_host: int | None, h
     blocked = statistics.median(each.blocked or 0.0 for each in measured)
     active = statistics.median(each.active for each in measured)
     first = measured[0]
-    usable = cpus if first.engine == "processes" else 1
+    usable = cpus if engines.has_workers(first.engine) else 1
     busy = f"{cores:.2f} of {cpus} CPUs in use by pdl, {machine:.0%} of them by all programs"
     if cores >= _BUSY * usable:
         one = "" if usable > 1 else "; one process fills no more than about one CPU"

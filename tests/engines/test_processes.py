@@ -6,18 +6,20 @@ import multiprocessing
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from carrying import attempts_for, carry, engine_of, fetch_one, outcomes
+from carrying import PATIENCE, attempts_for, carry, engine_of, fetch_one, outcomes
 from faultserver import FaultServer, run_pdl, start_pdl
 from in_workers import run_at_start
 
@@ -26,12 +28,15 @@ from pdl import engines
 from pdl.engines.processes import engine as processes
 from pdl.engines.processes import queues
 from pdl.engines.processes.hand import Hand
+from pdl.engines.processes.staffing import APART, usable_cpus
 from pdl.errors import EngineError, Kind
-from pdl.model import Finished, Verdict
+from pdl.model import Attempt, Event, Finished, Verdict
 from pdl.settings import Settings
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and descriptors are those of POSIX")
 
+CARRIERS = ("processes", "processes+curl")
+"""Workers that carry one attempt at a time, and workers that carry several."""
 WITHIN = 1.0
 """Seconds in which processes are gone whose parent was killed."""
 
@@ -42,12 +47,19 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Hand]:
     hands: list[Hand] = []
 
     class Counted(Hand):
-        def __init__(self, *args: Any) -> None:
-            super().__init__(*args)
+        def __init__(self, *args: Any, **named: Any) -> None:
+            super().__init__(*args, **named)
             hands.append(self)
 
     monkeypatch.setattr(processes, "Hand", Counted)
     return hands
+
+
+def covering(row: int) -> pytest.MarkDecorator:
+    """A test for each carrier, which covers a row of the table of faults."""
+    return pytest.mark.parametrize(
+        "carrier", [pytest.param(name, marks=pytest.mark.fault(row, engine=name)) for name in CARRIERS]
+    )
 
 
 def pids() -> list[int]:
@@ -59,6 +71,16 @@ def wait_for_workers(engine: Any, count: int) -> None:
     """Let the engine work until so many workers are ready."""
     while sum(hand.ready for hand in engine._hands.values()) < count:
         assert engine.wait(0.05) == []
+
+
+def until_ended(engine: Any, count: int) -> list[Event]:
+    """Events up to the end of so many attempts."""
+    events: list[Event] = []
+    until = time.monotonic() + PATIENCE
+    while sum(isinstance(event, Finished) for event in events) < count:
+        events += engine.wait(0.05)
+        assert time.monotonic() < until, events
+    return events
 
 
 def contents(server: FaultServer, targets: list[str]) -> dict[str, bytes]:
@@ -81,6 +103,133 @@ def test_no_more_workers_start_than_there_is_work_for(server: FaultServer, tmp_p
     assert len(started) <= 2
 
 
+@pytest.mark.parametrize(
+    ("options", "staff"),
+    [
+        ({"engine": "processes", "jobs": 5}, (5, 1, 5)),
+        ({"engine": "processes", "jobs": 5, "workers": 3}, (3, 1, 3)),
+        ({"engine": "processes+curl", "jobs": 5, "workers": 2}, (2, 3, 5)),
+        ({"engine": "processes+threads", "jobs": 2, "workers": 4}, (2, 1, 2)),
+        ({"engine": "processes+curl", "jobs": 4 * usable_cpus()}, (usable_cpus(), 4, 4 * usable_cpus())),
+    ],
+)
+def test_attempts_are_divided_among_workers(options: dict[str, Any], staff: tuple[int, int, int]):
+    settings = Settings(**options)
+    engine = engines.create(settings.engine, settings)
+    try:
+        assert (engine._most, engine._room, engine.capacity) == staff
+    finally:
+        engine.close()
+
+
+def test_a_second_worker_starts_when_the_first_is_full(server: FaultServer, tmp_path: Path, started: list[Hand]):
+    attempts = attempts_for([server.url(f"/stall/before-head/{n}") for n in range(5)], tmp_path)
+    with engine_of("processes+curl", jobs=8, workers=2) as engine:
+        for share, workers in ((attempts[:4], 1), (attempts[4:], 2)):
+            under_way = server.in_flight("/stall")
+            for attempt in share:
+                engine.start(attempt)
+            while server.in_flight("/stall") < under_way + len(share):
+                assert engine.wait(0.02) == []
+            assert len(started) == workers
+
+
+@pytest.mark.parametrize("inner", ["sequential", "threads", "gevent", "curl"])
+def test_a_worker_takes_attempts_up_while_others_are_under_way(server: FaultServer, tmp_path: Path, inner: str):
+    """The first stalls; what comes later ends all the same."""
+    if (reason := engines.available()[inner]) is not None:
+        pytest.skip(reason)
+    targets = ["/stall/before-head", "/file/1", "/file/2"]
+    first, *others = attempts_for([server.url(target) for target in targets], tmp_path)
+    workers = 2 if inner == "sequential" else 1
+    with engine_of(f"processes+{inner}", jobs=3, workers=workers, timeout=600.0) as engine:
+        engine.start(first)
+        while not server.in_flight("/stall"):
+            assert engine.wait(0.02) == []
+        for attempt in others:
+            engine.start(attempt)
+            assert outcomes(until_ended(engine, 1))[attempt.id].verdict is Verdict.DONE
+        engine.close()
+        assert [event.outcome.verdict for event in engine.wait(0)] == [Verdict.STOPPED]
+
+
+FOREIGN = """
+    import importlib.metadata, time
+    from importlib.metadata import EntryPoint
+    from pdl.model import Finished, Outcome, Verdict
+
+    class Plain:  # has nothing beyond the contract, and waits in vain for its first attempt
+        capacity = 4
+
+        def __init__(self, settings):
+            self.begun, self.ended = 0, []
+
+        def start(self, attempt):
+            self.begun += 1
+            if self.begun > 1:
+                self.ended.append(Finished(attempt.id, Outcome(Verdict.DONE)))
+            else:
+                self.first = attempt.id
+
+        def wait(self, timeout):
+            if not self.ended:
+                time.sleep(timeout)
+            ended, self.ended = self.ended, []
+            return ended
+
+        def close(self):
+            if self.begun:
+                self.ended.append(Finished(self.first, Outcome(Verdict.STOPPED)))
+
+    real = importlib.metadata.entry_points
+
+    def entry_points(**chosen):
+        if chosen == {"group": "pdl.engines"}:
+            return [EntryPoint("plain", "sitecustomize:Plain", "pdl.engines")]
+        return real(**chosen)
+
+    importlib.metadata.entry_points = entry_points
+"""
+PLAINLY = """
+    import pdl.engines
+    from pdl.model import Attempt
+    from pdl.settings import Settings
+
+    engine = pdl.engines.create("processes+plain", Settings(workers=1))
+    print(engine.capacity)
+    for n in range(3):
+        engine.start(Attempt(n, n, "http://127.0.0.1/", "part"))
+        events = engine.wait(0.1)
+        while n and not events:
+            events = engine.wait(0.1)
+        print([(event.attempt, event.outcome.verdict.value) for event in events])
+    engine.close()
+    print([(event.attempt, event.outcome.verdict.value) for event in engine.wait(0)])
+"""
+
+
+def test_workers_may_have_an_engine_of_another_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run_at_start(monkeypatch, tmp_path / "site", FOREIGN)
+    told = "4\n[]\n[(1, 'done')]\n[(2, 'done')]\n[(0, 'stopped')]\n"
+    assert ended(PLAINLY, tmp_path / "script") == (0, told, "")
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (["-e", "processes", "--worker-engine", "curl"], "processes+curl"),
+        (["-e", "processes+sequential"], "processes"),
+    ],
+)
+def test_the_ledger_has_the_name_of_both_engines(
+    server: FaultServer, tmp_path: Path, options: list[str], name: str
+):
+    run = run_pdl(server.url("/file"), "-d", tmp_path, "--workers", "1", *options)
+    assert run.returncode == 0, run.stderr
+    with closing(sqlite3.connect(tmp_path / ".pdl" / "ledger.sqlite3")) as ledger:
+        assert ledger.execute("SELECT engine FROM run").fetchall() == [(name,)]
+
+
 def test_an_engine_that_carries_nothing_starts_no_worker(nothing_left, started: list[Hand]):
     with engine_of("processes") as engine:
         assert engine.wait(0.01) == []
@@ -98,9 +247,9 @@ def killing_early(times: int) -> type[Hand]:
     count = 0
 
     class Doomed(Hand):
-        def __init__(self, *args: Any) -> None:
+        def __init__(self, *args: Any, **named: Any) -> None:
             nonlocal count
-            super().__init__(*args)
+            super().__init__(*args, **named)
             count += 1
             if count <= times:
                 self.kill()
@@ -133,10 +282,10 @@ def test_where_no_more_processes_can_start_the_others_take_over(
     server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     class Rare(Hand):
-        def __init__(self, *args: Any) -> None:
+        def __init__(self, *args: Any, **named: Any) -> None:
             if pids():
                 raise BlockingIOError(11, "Resource temporarily unavailable")
-            super().__init__(*args)
+            super().__init__(*args, **named)
 
     monkeypatch.setattr(processes, "Hand", Rare)
     with engine_of("processes") as engine:
@@ -148,22 +297,22 @@ FEW_DESCRIPTORS = """
     import resource, sys, pdl
 
     resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
-    print(pdl.download_all(sys.argv[2:], sys.argv[1], engine="processes", jobs=30).done)
+    print(pdl.download_all(sys.argv[3:], sys.argv[1], engine=sys.argv[2], jobs=30).done)
 """
 
 
-@pytest.mark.fault(51, engine="processes")
-def test_where_descriptors_are_few_so_are_workers(server: FaultServer, tmp_path: Path):
+@covering(51)
+def test_where_descriptors_are_few_so_are_workers(server: FaultServer, tmp_path: Path, carrier: str):
     targets = [f"/file/{n}" for n in range(40)]
     urls = [server.url(target) for target in targets]
-    assert ended(FEW_DESCRIPTORS, tmp_path, tmp_path / "out", *urls) == (0, "40\n", "")
+    assert ended(FEW_DESCRIPTORS, tmp_path, tmp_path / "out", carrier, *urls) == (0, "40\n", "")
     assert files_in(tmp_path / "out") == contents(server, targets)
 
 
 def test_where_no_process_can_start_at_all_the_engine_collapses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_left
 ):
-    def refused(*_: Any) -> None:
+    def refused(*_: Any, **__: Any) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(processes, "Hand", refused)
@@ -203,13 +352,36 @@ def test_an_exception_outside_of_the_transfer_arrives_with_its_text(
     assert len(started) == 1
 
 
-@pytest.mark.fault(54, engine="processes")
-def test_an_attempt_that_cannot_be_sent_costs_itself_alone(server: FaultServer, tmp_path: Path):
-    good, bad = attempts_for([server.url("/file/1"), server.url("/file/2")], tmp_path)
+COLLAPSING = """
+    from pdl.engines.curl.engine import CurlEngine
+
+    def wait(engine, timeout):
+        raise ZeroDivisionError("out of the loop")
+
+    CurlEngine.wait = wait
+"""
+
+
+@pytest.mark.fault(54, engine="processes+curl")
+def test_the_collapse_of_a_workers_engine_arrives_with_its_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: list[Hand]
+):
+    run_at_start(monkeypatch, tmp_path / "site", COLLAPSING)
+    attempts = attempts_for([f"http://127.0.0.1:1/{n}" for n in range(3)], tmp_path)
+    with engine_of("processes+curl", jobs=6, workers=2) as engine:
+        found = outcomes(carry(engine, attempts)).values()
+    assert {(outcome.verdict, outcome.kind) for outcome in found} == {(Verdict.FAILED, Kind.WORKER)}
+    assert {outcome.message for outcome in found} == {"the worker broke: ZeroDivisionError: out of the loop"}
+    assert sum(not hand.apart for hand in started) == 1
+
+
+@covering(54)
+def test_an_attempt_that_cannot_be_sent_costs_itself_alone(server: FaultServer, tmp_path: Path, carrier: str):
+    good, bad, better = attempts_for([server.url(f"/file/{n}") for n in range(3)], tmp_path)
     bad = bad._replace(headers=(("X-Function", lambda: None),))
-    with engine_of("processes", jobs=1) as engine:
-        found = outcomes(carry(engine, [bad, good]))
-    assert found[good.id].verdict is Verdict.DONE
+    with engine_of(carrier, jobs=3, workers=1) as engine:
+        found = outcomes(carry(engine, [good, bad, better]))
+    assert found[good.id].verdict is found[better.id].verdict is Verdict.DONE
     assert found[bad.id].kind is Kind.WORKER
     assert "the worker cannot be told" in found[bad.id].message
 
@@ -231,14 +403,14 @@ DEADLY = """
 """
 
 
+DEATHS = {
+    "os.kill(os.getpid(), 9)": "the worker process was killed by signal 9",
+    "os._exit(7)": "the worker process ended with code 7",
+}
+
+
 @pytest.mark.fault(53, engine="processes")
-@pytest.mark.parametrize(
-    ("death", "message"),
-    [
-        ("os.kill(os.getpid(), 9)", "the worker process was killed by signal 9"),
-        ("os._exit(7)", "the worker process ended with code 7"),
-    ],
-)
+@pytest.mark.parametrize(("death", "message"), DEATHS.items())
 def test_the_second_death_on_the_same_url_fails_it_and_no_other(
     server: FaultServer,
     tmp_path: Path,
@@ -257,6 +429,57 @@ def test_the_second_death_on_the_same_url_fails_it_and_no_other(
     assert len(started) <= 4
 
 
+@pytest.mark.fault(53, engine="processes+curl")
+@pytest.mark.parametrize(("death", "message"), DEATHS.items())
+def test_those_in_bad_company_are_carried_again_alone_and_not_charged(
+    server: FaultServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    started: list[Hand],
+    death: str,
+    message: str,
+):
+    given: list[tuple[bool, list[str]]] = []
+    give = Hand.give
+
+    def noted(hand: Hand, attempts: list[Attempt]) -> None:
+        given.append((hand.apart, [attempt.url for attempt in (*hand.carried.values(), *attempts)]))
+        give(hand, attempts)
+
+    monkeypatch.setattr(Hand, "give", noted)
+    run_at_start(monkeypatch, tmp_path / "site", DEADLY.format(death=death))
+    targets = [f"/file/{n}?size={n * 7919 % 400_000}&delay=0.05" for n in range(40)]
+    urls = [server.url(target) for target in [*targets[:3], "/file/deadly", *targets[3:]]]
+    options = {"engine": "processes+curl", "jobs": 8, "workers": 2, "retries": 0}
+    results = list(pdl.iter_downloads(urls, tmp_path / "out", **options))
+    (failed,) = [result for result in results if result.status == "failed"]
+    assert (failed.kind, failed.message, failed.attempts) == (Kind.WORKER, message, 1)
+    assert [result.attempts for result in results if result is not failed] == [1] * len(targets)
+    assert files_in(tmp_path / "out") == contents(server, targets)
+    assert all(len(together) == 1 for apart, together in given if apart)
+    # in company it kills once; then it dies alone, and is alone from the beginning when it comes again
+    assert sum("deadly" in url for apart, together in given for url in together if apart) == 2
+    assert sum(hand.last_words is None and hand.apart for hand in started) <= APART + 2
+
+
+def test_workers_that_were_there_for_a_suspicion_leave_when_it_is_over(
+    server: FaultServer, tmp_path: Path, started: list[Hand]
+):
+    with engine_of("processes+curl", jobs=6, workers=2) as engine:
+        stalled = attempts_for([server.url(f"/stall/before-head/{n}") for n in range(6)], tmp_path)
+        for attempt in stalled:
+            engine.start(attempt)
+        while server.in_flight("/stall") < 6:
+            assert engine.wait(0.02) == []
+        os.kill(pids()[0], signal.SIGKILL)
+        for attempt in stalled:
+            server.release(attempt.url.removeprefix(server.origin))
+        assert {outcome.verdict for outcome in outcomes(until_ended(engine, 6)).values()} == {Verdict.DONE}
+        while any(hand.apart for hand in engine._hands.values()):
+            assert engine.wait(0.02) == []
+    assert any(hand.apart for hand in started)
+
+
 def kill_one(server: FaultServer, after: int, chance: random.Random) -> None:
     """Kill a worker when so many requests have come."""
     server.wait_until(lambda: len(server.requests) >= after)
@@ -265,7 +488,7 @@ def kill_one(server: FaultServer, after: int, chance: random.Random) -> None:
 
 
 def assert_a_kill_costs_nothing(
-    server: FaultServer, dest: Path, started: list[Hand], chance: random.Random
+    server: FaultServer, dest: Path, started: list[Hand], chance: random.Random, carrier: str
 ) -> None:
     """A run of which a worker is killed ends by itself, with all files."""
     server.clear()
@@ -273,31 +496,33 @@ def assert_a_kill_costs_nothing(
     targets = [f"/file/{n}?size={n * 7919 % 400_000}&delay=0.005" for n in range(40)]
     killer = threading.Thread(target=kill_one, args=(server, chance.randint(1, 35), chance))
     killer.start()
-    results = list(pdl.iter_downloads(map(server.url, targets), dest, engine="processes", jobs=4))
+    results = list(pdl.iter_downloads(map(server.url, targets), dest, engine=carrier, jobs=4))
     killer.join()
     assert [(result.status, result.attempts) for result in results] == [("done", 1)] * 40
     assert files_in(dest) == contents(server, targets)
     assert os.listdir(dest / ".pdl" / "parts") == []
-    assert len(started) <= 4 + 1
+    assert sum(not hand.apart for hand in started) <= 4 + 1
+    assert sum(hand.apart for hand in started) <= (APART if carrier != "processes" else 0)
 
 
-@pytest.mark.fault(53, engine="processes")
+@covering(53)
 def test_a_worker_killed_at_any_moment_costs_nothing_and_leaves_nothing(
-    server: FaultServer, tmp_path: Path, started: list[Hand], nothing_left
+    server: FaultServer, tmp_path: Path, started: list[Hand], nothing_left, carrier: str
 ):
     chance = random.Random(3)
     for number in range(4):
-        assert_a_kill_costs_nothing(server, tmp_path / str(number), started, chance)
+        assert_a_kill_costs_nothing(server, tmp_path / str(number), started, chance, carrier)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("carrier", CARRIERS)
 def test_a_worker_killed_at_any_moment_of_thirty_runs_leaves_nothing(
-    server: FaultServer, tmp_path: Path, started: list[Hand], nothing_left
+    server: FaultServer, tmp_path: Path, started: list[Hand], nothing_left, carrier: str
 ):
     chance = random.Random()
     for number in range(30):
-        assert_a_kill_costs_nothing(server, tmp_path / str(number), started, chance)
+        assert_a_kill_costs_nothing(server, tmp_path / str(number), started, chance, carrier)
 
 
 @pytest.mark.fault(53, engine="processes")
@@ -389,9 +614,11 @@ def assert_gone(processes: list[psutil.Process]) -> None:
 TARGETS = ["/stall/in-body/a?size=300000&at=200000", "/stall/before-head/b", "/file/c?size=20000", "/file/d"]
 
 
-def assert_nothing_outlives_its_parent(server: FaultServer, folder: Path, wait: Callable[[], object]) -> None:
+def assert_nothing_outlives_its_parent(
+    server: FaultServer, folder: Path, carrier: str, wait: Callable[[], object]
+) -> None:
     """A killed run leaves no process, and the next one does what is left."""
-    command = [*map(server.url, TARGETS), "-d", folder, "-e", "processes", "-j", "4"]
+    command = [*map(server.url, TARGETS), "-d", folder, "-e", carrier, "-j", "4"]
     with start_pdl(*command) as process:
         server.wait_for(lambda record: True)
         wait()
@@ -406,23 +633,25 @@ def assert_nothing_outlives_its_parent(server: FaultServer, folder: Path, wait: 
     assert os.listdir(folder / ".pdl" / "parts") == []
 
 
-@pytest.mark.fault(43, engine="processes")
-def test_workers_do_not_outlive_their_parent(server: FaultServer, tmp_path: Path):
+@covering(43)
+def test_workers_do_not_outlive_their_parent(server: FaultServer, tmp_path: Path, carrier: str):
     def wait() -> None:
         server.wait_until(lambda: server.in_flight("/stall") == 2)
 
-    assert_nothing_outlives_its_parent(server, tmp_path, wait)
+    assert_nothing_outlives_its_parent(server, tmp_path, carrier, wait)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("carrier", CARRIERS)
 def test_workers_do_not_outlive_their_parent_in_twenty_runs(
-    start_server: Callable[..., FaultServer], tmp_path: Path
+    start_server: Callable[..., FaultServer], tmp_path: Path, carrier: str
 ):
     chance = random.Random()
     for number in range(20):
         moment = chance.uniform(0, 0.3)
-        assert_nothing_outlives_its_parent(start_server(), tmp_path / str(number), lambda m=moment: time.sleep(m))
+        folder = tmp_path / str(number)
+        assert_nothing_outlives_its_parent(start_server(), folder, carrier, lambda m=moment: time.sleep(m))
 
 
 FORKING = """
@@ -538,11 +767,14 @@ GUARDED = """
 PATCHED = "from gevent import monkey; monkey.patch_all()\n"
 
 
+@pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("first", ["", PATCHED], ids=["plain", "patched"])
-def test_a_script_with_a_guard_works_with_spawned_processes(server: FaultServer, tmp_path: Path, first: str):
+def test_a_script_with_a_guard_works_with_spawned_processes(
+    server: FaultServer, tmp_path: Path, first: str, carrier: str
+):
     targets = [f"/file/{n}" for n in range(4)]
     urls = [server.url(target) for target in targets]
-    script = first + textwrap.dedent(GUARDED)
+    script = first + textwrap.dedent(GUARDED).replace('engine="processes"', f'engine="{carrier}"')
     assert ended(script, tmp_path, tmp_path / "out", *urls) == (0, "4\n", "")
     assert files_in(tmp_path / "out") == contents(server, targets)
 
@@ -627,13 +859,13 @@ def test_what_lies_in_the_current_folder_is_not_imported(server: FaultServer, tm
 # signals
 
 
-@pytest.mark.fault(45, engine="processes")
+@covering(45)
 def test_an_interrupt_from_the_terminal_is_not_answered_by_workers_that_are_starting(
-    server: FaultServer, tmp_path: Path
+    server: FaultServer, tmp_path: Path, carrier: str
 ):
     """A terminal sends it to the whole group."""
     urls = [server.url(f"/stall/before-head/{n}") for n in range(12)]
-    with start_pdl(*urls, "-d", tmp_path, "-e", "processes", "-j", "12") as process:
+    with start_pdl(*urls, "-d", tmp_path, "-e", carrier, "-j", "12") as process:
         server.wait_for(lambda record: True)
         tree = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, signal.SIGINT)

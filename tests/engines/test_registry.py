@@ -16,7 +16,7 @@ from pdl.cli import main
 from pdl.errors import EngineNotInstalledError, SettingsError, UnknownEngineError
 from pdl.settings import Settings
 
-BUILT_IN = ["sequential", "threads", "processes", "gevent", "curl"]
+BUILT_IN = ["sequential", "threads", "processes", "processes+curl", "gevent", "curl"]
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *libraries: str) -> None:
@@ -105,7 +105,7 @@ def test_of_what_is_there_only_compiled_libraries_are_imported_to_find_out(monke
     imported = []
     monkeypatch.setattr(importlib, "import_module", imported.append)
     assert all(reason is None for name, reason in engines.available().items() if name in BUILT_IN)
-    assert imported == ["pycurl"]
+    assert set(imported) == {"pycurl"}
 
 
 # auto
@@ -167,13 +167,85 @@ def test_that_auto_passed_something_over_is_told_to_those_who_want_to_know(
     assert lines[1][0].endswith("; 'threads' takes its place")
 
 
+# workers
+
+
+@pytest.mark.parametrize(
+    ("engine", "worker_engine", "name"),
+    [
+        ("processes", None, "processes"),
+        ("processes", "sequential", "processes"),
+        ("processes+sequential", None, "processes"),
+        ("processes", "curl", "processes+curl"),
+        ("processes+curl", "curl", "processes+curl"),
+        ("processes+threads", None, "processes+threads"),
+        ("processes", "auto", "processes+curl"),
+        ("processes+auto", None, "processes+curl"),
+    ],
+)
+def test_an_engine_of_workers_is_named_with_theirs_or_apart(engine: str, worker_engine: str | None, name: str):
+    assert engines.choose(engine, worker_engine).name == engines.name_of(engine, worker_engine) == name
+    engines.check(name, Settings())
+
+
+def test_auto_in_workers_passes_over_what_is_not_installed_and_tells_why(monkeypatch: pytest.MonkeyPatch):
+    without(monkeypatch, "pycurl")
+    why = "the engine 'curl' is not installed; this does it: pip install pycurl"
+    assert engines.choose("processes", "auto") == ("processes+threads", why)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            {"engine": "curl", "workers": 2},
+            "workers needs the engine 'processes', by its name; the engine is 'curl'",
+        ),
+        ({"engine": "auto", "worker_engine": "curl"}, "worker_engine needs the engine 'processes'"),
+        ({"engine": "processes+curl", "worker_engine": "gevent"}, "worker_engine is 'gevent', and the engine is"),
+        (
+            {"engine": "processes", "worker_engine": "nope"},
+            "there is no engine 'nope'; there are: auto, sequential",
+        ),
+        ({"engine": "processes+"}, "there is no engine ''"),
+        ({"engine": "processes", "worker_engine": "processes"}, "worker_engine cannot be 'processes'"),
+        ({"engine": "processes+processes+curl"}, "worker_engine cannot be 'processes+curl'"),
+    ],
+)
+def test_workers_that_cannot_be_are_refused_before_anything_starts(options: dict[str, Any], told: str):
+    settings = Settings(**options)
+    with pytest.raises(SettingsError) as raised:
+        engines.create(settings.engine, settings)
+    assert told in str(raised.value)
+
+
+def test_an_engine_that_was_made_elsewhere_takes_no_settings_for_workers():
+    with pytest.raises(
+        SettingsError, match="workers needs the engine 'processes', by its name; the engine is 'Whole'"
+    ):
+        engines.create(Whole(), Settings(workers=2))
+
+
+def test_an_engine_of_workers_without_its_library_is_told_with_what_installs_it(monkeypatch: pytest.MonkeyPatch):
+    without(monkeypatch, "gevent", "pycurl")
+    with pytest.raises(EngineNotInstalledError) as raised:
+        engines.create("processes", Settings(worker_engine="gevent"))
+    assert str(raised.value) == "the engine 'gevent' is not installed; this does it: pip install gevent"
+    assert engines.available()["processes+curl"] == "not installed; this does it: pip install pycurl"
+
+
 # what one engine alone can do
 
 
-@pytest.mark.parametrize("name", [name for name in BUILT_IN if name != "curl"])
+@pytest.mark.parametrize("name", [*(name for name in BUILT_IN if "curl" not in name), "processes+threads"])
 def test_http3_is_refused_by_engines_that_do_not_speak_it(name: str):
-    with pytest.raises(SettingsError, match=f"http3 needs the engine 'curl'; the engine '{name}' speaks HTTP/1.1"):
+    with pytest.raises(SettingsError) as raised:
         engines.create(name, Settings(http3=True))
+    assert str(raised.value) == f"http3 needs the engine 'curl'; the engine {name!r} speaks HTTP/1.1 only"
+
+
+def test_http3_is_spoken_by_workers_with_an_engine_that_speaks_it():
+    engines.check("processes+curl", Settings(http3=True))
 
 
 def test_http3_is_refused_where_auto_cannot_be_the_engine_that_speaks_it(monkeypatch: pytest.MonkeyPatch):

@@ -19,7 +19,7 @@ pytestmark = [
 
 SMALL = [f"/file/small-{n}?delay=0.02" for n in range(60)]
 LARGE = [f"/drip/large-{n}?size=3000000&piece=60000&interval=0.02" for n in range(3)]
-ENGINES = ("curl", "threads", "processes")
+ENGINES = ("curl", "threads", "processes", "processes+curl")
 
 
 def run_until_killed(command: list[str | Path], seconds: float) -> bool:

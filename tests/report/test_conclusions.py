@@ -9,7 +9,7 @@ import pytest
 
 from pdl.errors import EngineNotInstalledError, SettingsError, UnknownEngineError
 from pdl.report.comparison import Bound, Measurement
-from pdl.report.contestants import field, label
+from pdl.report.contestants import field, label, settings_for
 from pdl.report.histogram import Quantiles
 from pdl.report.limit import limit
 from pdl.report.look import estimate
@@ -172,8 +172,21 @@ def test_an_engine_that_was_named_must_be_usable(monkeypatch):
 
 def test_engines_that_lack_what_is_asked_for_are_left_out():
     found = field(["all"], [1], Settings(http3=True))
-    assert dict(found.contestants).keys() == {"curl"}
+    assert dict(found.contestants).keys() == {"curl", "processes+curl"}
     assert "HTTP/1.1" in found.left_out["threads"]
+
+
+def test_what_is_said_of_workers_is_for_engines_that_have_some():
+    settings = Settings(workers=2, worker_engine="threads")
+    found = field(["curl", "processes"], [4], settings)
+    assert found.contestants == (("curl", 4), ("processes+threads", 4))
+    assert settings_for("curl", settings) == Settings(engine="curl")
+    assert settings_for("processes+threads", settings) == Settings(engine="processes+threads", workers=2)
+    everything = field([], [4], settings)
+    assert {"curl", "threads", "processes+threads"} <= dict(everything.contestants).keys()
+    assert "worker_engine" in everything.left_out["processes+curl"]
+    with pytest.raises(SettingsError, match="workers needs the engine 'processes'"):
+        field(["curl"], [4], settings)
 
 
 def test_auto_stands_for_an_engine():

@@ -58,6 +58,7 @@ class CurlEngine:
         self._probes: list[Carriage] = []  # of files that are to be split, until it is known whether they can be
         self._ended: list[Event] = []
         self._looked = 0.0
+        self._woken = False
         self._closed = False
 
     def start(self, attempt: Attempt) -> None:
@@ -124,10 +125,16 @@ class CurlEngine:
                 self._look_after_all()
                 if self._probes:
                     self._probes = [each for each in self._probes if not each.tell_of_the_way(self._ended)]
-                if self._ended or time.monotonic() >= until:
+                if self._ended or self._woken or time.monotonic() >= until:
                     break
+        self._woken = False
         events, self._ended = self._ended, []
         return events
+
+    def wake(self) -> None:
+        """Have a `wait` that runs return soon; from any thread."""
+        self._woken = True
+        self._loop.ring()
 
     def _set_off_resolved(self) -> None:
         while self._resolved:

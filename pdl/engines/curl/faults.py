@@ -85,7 +85,9 @@ def fault(failure: Failure) -> TransferError:
                 retries=0 if 400 <= failure.tunnel < 500 else None,
                 proxy_failed=failure.tunnel == 407,
             )
-        if failure.tunnel == 0 and not failure.connected:
+        # over a proxy nothing else is connected to; what libcurl says of times is not to be relied on here
+        refused = failure.code == pycurl.E_COULDNT_CONNECT
+        if failure.tunnel == 0 and (refused or not failure.connected):
             return unreachable_proxy(_direct(failure))
     found = _direct(failure)
     if failure.proxied and not failure.secure and found.kind in (Kind.CONNECT, Kind.TLS, Kind.DNS):

@@ -1,4 +1,4 @@
-"""A pool of processes, each carrying one attempt at a time."""
+"""A pool of processes, each with an engine of its own that carries one attempt at a time, or several."""
 
 from __future__ import annotations
 

@@ -1,78 +1,75 @@
-"""The engine: attempts go to idle workers, and a new one starts where all are busy."""
+"""The engine: attempts go in batches to the least busy workers, and a new worker starts where all are full."""
 
 from __future__ import annotations
 
-import os
-import ssl
-import sys
 import time
 from collections import deque
-from dataclasses import replace
+from collections.abc import Iterable
 from multiprocessing.connection import Connection, wait
 
+from pdl import engines
 from pdl.engines.leash import CLOSED
-from pdl.engines.limits import affordable
-from pdl.engines.tls import is_ca_given, tls_context
 from pdl.errors import EngineError, Kind
-from pdl.http.routes import given_ca_location
-from pdl.model import Advanced, Attempt, Event, Finished, Outcome, Verdict
+from pdl.model import Attempt, Event, Finished, Outcome, Verdict
 from pdl.settings import Settings
 
 from .hand import Hand, cause_of_death
+from .staffing import APART, staffing
 from .starting import UNGUARDED, UNGUARDED_MESSAGE, open_nursery, refuse_impossible
+from .suspects import Suspects
 from .undisturbed import undisturbed
-from .words import Word
 
-CLOSING = 1.2
-"""Seconds that `close` gives the workers to end by themselves."""
-_MOST = 60 if sys.platform == "win32" else sys.maxsize
-"""Workers; Windows waits for no more things at once."""
-_DESCRIPTORS = 4
-"""What a worker takes of this process: the ends of its pipes, and what tells of its death."""
+CLOSING = 1.6
+"""Seconds that `close` gives the workers to end by themselves; their own engines take 1.5 at the most."""
 _TRIES = 3
 """Processes that may fail in a row before one is ready, until that is the engine's collapse."""
 _JUDGED_EVERY = 1.0
 
 
 class ProcessesEngine:
-    """Processes start as attempts need them, up to `Settings.jobs`; each carries one attempt at a time.
+    """Processes start as attempts need them, each with an engine of its own that carries some of the attempts.
 
-    `wait` may overrun by the start of one process: some milliseconds, for the first some tenths of a second. The
-    clocks of attempts run on between two `wait`s, as the workers do.
+    What `start` gets is handed out by the next `wait`, one message a worker. `wait` may overrun by the start of one
+    process: some milliseconds, for the first some tenths of a second. The clocks of attempts run on between two
+    `wait`s, as the workers do.
 
     Raises:
-        SettingsError: the CA certificates cannot be loaded.
+        SettingsError: the workers' engine cannot do what is asked of it.
         EngineError: this process may have no children.
     """
 
+    punctual = True
+    """An exception in the middle of `wait` would lose what a worker has just told."""
+
     def __init__(self, settings: Settings) -> None:
         refuse_impossible()
-        self.capacity = affordable(min(settings.jobs, _MOST), _DESCRIPTORS)
-        self._settings = _for_workers(settings)
-        self._most = self.capacity
+        self._most, self._room, self.capacity, self._settings = staffing(settings)
         self._hands: dict[Connection, Hand] = {}
-        self._idle: list[Hand] = []
+        self._heard: list[Hand] = []  # those that have told something, and have yet to be let go on
         self._waiting: deque[Attempt] = deque()
-        self._active: dict[int, None] = {}
+        self._suspects = Suspects()
         self._news: list[Event] = []
         self._proven = False  # some worker has got ready
         self._failed_in_a_row = 0
         self._judged = time.monotonic()
         self._closed = False
-        self._nursery = open_nursery(preload="pdl.engines.processes.worker")
+        preload = ["pdl.engines.processes.worker", *engines.modules(self._settings.engine)]
+        self._nursery = open_nursery(preload)
 
     def start(self, attempt: Attempt) -> None:
         if self._closed:
             raise EngineError(CLOSED)
-        self._active[attempt.id] = None
-        self._waiting.append(attempt)
-        self._hand_out()
+        if not self._suspects.claims(attempt):
+            self._waiting.append(attempt)
 
     def wait(self, timeout: float) -> list[Event]:
         if not self._closed:
-            if self._wants_more():
-                self._add_hand()  # one at a time: those that work are looked after in between
-            for hand in self._readable(0.0 if self._news or self._wants_more() else timeout):
+            self._hand_out()
+            for hand in self._heard:
+                hand.let_go_on()
+            self._heard.clear()
+            starts = self._start_worker()  # one at a time: those that work are looked after in between
+            for hand in self._readable(0.0 if self._news or starts else timeout):
                 self._listen(hand)
             self._miss_the_silent()
             self._hand_out()
@@ -85,61 +82,111 @@ class ProcessesEngine:
             return []
         return [self._hands[each] for each in wait(list(self._hands), timeout)]  # type: ignore[index]  # what we gave
 
-    # -- hands
+    # -- workers
 
-    def _wants_more(self) -> bool:
-        """Whether a process is to be started; the first goes ahead, and shows whether any can."""
-        if not self._waiting or len(self._hands) >= self._most:
+    def _start_worker(self) -> bool:
+        """Start a worker if one is wanted; whether that was so."""
+        if self._suspects and self._is_short(APART, len(self._suspects), apart=True):
+            self._add_hand(apart=True)
+        elif self._waiting and self._is_short(self._most, -(-len(self._waiting) // self._room), apart=False):
+            self._add_hand(apart=False)
+        else:
             return False
-        starting = sum(not hand.ready for hand in self._hands.values())
-        return len(self._waiting) > starting and (self._proven or not starting)
+        return True
 
-    def _add_hand(self) -> None:
+    def _is_short(self, most: int, wanted: int, *, apart: bool) -> bool:
+        """Whether there are too few workers; the first goes ahead, and shows whether any can start."""
+        hands = [hand for hand in self._hands.values() if hand.apart is apart]
+        starting = sum(not hand.ready for hand in hands)
+        return len(hands) < most and starting < wanted and (self._proven or not starting)
+
+    def _add_hand(self, *, apart: bool) -> None:
         try:
             with undisturbed():
-                hand = Hand(self._nursery, self._settings)
+                hand = Hand(self._nursery, self._settings, apart=apart)
                 self._hands[hand.connection] = hand
         except (OSError, EOFError) as error:
             self._failed_in_a_row += 1
-            if self._failed_in_a_row < _TRIES:
-                return
-            if not self._hands:
-                raise EngineError(f"no worker process can be started: {error}") from error
-            self._most, self._failed_in_a_row = len(self._hands), 0  # those that run take over
+            if self._failed_in_a_row >= _TRIES:
+                self._failed_in_a_row = 0
+                self._do_without(error, apart=apart)
+
+    def _do_without(self, error: Exception, *, apart: bool) -> None:
+        """Go on with the workers that run, as there will be no others.
+
+        Raises:
+            EngineError: there are none.
+        """
+        if not self._hands:
+            raise EngineError(f"no worker process can be started: {error}") from error
+        hands = sum(hand.apart is apart for hand in self._hands.values())
+        if not apart:
+            self._most = max(1, hands)
+        elif not hands:
+            while self._suspects:
+                self._fail(self._suspects.take(), f"the worker process died, and no other can be started: {error}")
 
     def _hand_out(self) -> None:
-        """Give waiting attempts to idle workers, the one that was busy last first."""
-        while self._waiting and self._idle:
-            hand, attempt = self._idle.pop(), self._waiting.popleft()
-            try:
-                hand.give(attempt)
-            except OSError:  # it has died, and never saw the attempt
-                self._waiting.appendleft(attempt)
-                self._bury(hand)
-            except Exception as error:  # an attempt that cannot be sent must cost itself alone
-                self._idle.append(hand)
-                self._end(attempt.id, f"the worker cannot be told: {type(error).__name__}: {error}")
+        if self._waiting:
+            self._hand_out_in_company()
+        if self._suspects:
+            self._hand_out_alone()
+
+    def _hand_out_in_company(self) -> None:
+        """Give waiting attempts to workers that have room, so that all are as busy afterwards as they can be."""
+        room, waiting = self._room, self._waiting
+        hands = [
+            hand for hand in self._hands.values() if hand.ready and not hand.apart and len(hand.carried) < room
+        ]
+        if not hands:
+            return
+        total = sum(len(hand.carried) for hand in hands) + len(waiting)
+        level = min(room, -(-total // len(hands)))
+        for hand in hands:
+            share = min(level - len(hand.carried), len(waiting))
+            if share > 0:
+                left = self._give(hand, [waiting.popleft() for _ in range(share)])
+                waiting.extendleft(reversed(left))
+
+    def _hand_out_alone(self) -> None:
+        """Give each idle worker of those that are for it one of the attempts that may have killed another."""
+        for hand in self._hands.values():
+            if self._suspects and hand.is_idle and hand.apart:
+                for attempt in self._give(hand, [self._suspects.take()]):
+                    self._suspects.put_back(attempt)
+
+    def _give(self, hand: Hand, attempts: list[Attempt]) -> list[Attempt]:
+        """Have a worker carry attempts; answers those that are still to be given, as it has died unseen."""
+        if self._room > 1:
+            for attempt in attempts:
+                self._suspects.set_out(attempt)
+        try:
+            hand.give(attempts)
+        except OSError:
+            return attempts
+        except Exception as error:  # an attempt that cannot be sent must cost itself alone
+            if len(attempts) > 1:
+                return [left for attempt in attempts for left in self._give(hand, [attempt])]
+            self._fail(attempts[0], f"the worker cannot be told: {type(error).__name__}: {error}")
+        return []
 
     # -- news
 
     def _listen(self, hand: Hand) -> None:
         try:
-            said = hand.hear()
+            events = hand.hear()
         except (EOFError, OSError):
             self._bury(hand)
             return
-        if said is Word.READY:
-            hand.ready = self._proven = True
-            self._failed_in_a_row = 0
-            self._idle.append(hand)
-            return
-        if isinstance(said, Advanced):
-            hand.say(Word.GO_ON)
-        elif isinstance(said, Finished):
-            del self._active[said.attempt]
-            hand.attempt = None
-            self._idle.append(hand)
-        self._news.append(said)
+        if not events and hand.ready:
+            self._proven, self._failed_in_a_row = True, 0
+        self._heard.append(hand)
+        self._news += events
+        for event in events:
+            if isinstance(event, Finished):
+                self._suspects.ended(event.attempt)
+        if hand.apart and hand.is_idle and not self._suspects:
+            hand.dismiss()
 
     def _miss_the_silent(self) -> None:
         now = time.monotonic()
@@ -149,22 +196,27 @@ class ProcessesEngine:
                 self._bury(hand)
 
     def _bury(self, hand: Hand) -> None:
-        """A worker has died: that ends its attempt, once it can do no more to the part."""
+        """A worker has died: see to its attempts, once it can do no more to their parts."""
         del self._hands[hand.connection]
-        if hand in self._idle:
-            self._idle.remove(hand)
-        code = hand.bury()
-        if hand.attempt is not None:
-            self._end(hand.attempt, cause_of_death(code))
+        code, carried = hand.bury(), hand.carried
+        cause = hand.last_words or cause_of_death(code)
+        if len(carried) > 1:
+            # what was told of them but not passed on is of parts that are about to be begun anew
+            self._news = [event for event in self._news if event.attempt not in carried]
+            self._suspects.add(carried.values())
+        elif carried:
+            (attempt,) = carried.values()
+            if self._room > 1:
+                self._suspects.convict(attempt)
+            self._fail(attempt, cause)
         elif not hand.ready:
             self._failed_in_a_row += 1
             if code is None or code >= 0 or self._failed_in_a_row >= _TRIES:
-                told = f"{cause_of_death(code)} before it was ready; {self._nursery.advice}"
+                told = f"{cause} before it was ready; {self._nursery.advice}"
                 raise EngineError(UNGUARDED_MESSAGE if code == UNGUARDED else told) from None
 
-    def _end(self, attempt: int, message: str) -> None:
-        del self._active[attempt]
-        self._news.append(Finished(attempt, Outcome(Verdict.FAILED, Kind.WORKER, message)))
+    def _fail(self, attempt: Attempt, message: str) -> None:
+        self._news.append(Finished(attempt.id, Outcome(Verdict.FAILED, Kind.WORKER, message)))
 
     # -- the end
 
@@ -174,54 +226,40 @@ class ProcessesEngine:
         self._closed = True
         for hand in self._hands.values():
             if hand.ready:
-                hand.say(Word.STOP)
+                hand.dismiss()
             else:
                 hand.kill()  # it has nothing that it could lose
+        cut = [attempt.id for attempt in self._waiting] + self._suspects.give_up()
         until = time.monotonic() + CLOSING
         while self._hands and (left := until - time.monotonic()) > 0:
             for hand in self._readable(left):
-                self._listen_to_the_end(hand)
-        self._end_the_rest()
+                cut += self._listen_to_the_end(hand)
+        cut += self._end_the_rest()
         self._nursery.close()
         stopped = Outcome(Verdict.STOPPED, message="stopped")
-        self._news += [Finished(attempt, stopped) for attempt in self._active]
-        self._active.clear()
+        self._news += [Finished(attempt, stopped) for attempt in cut]
         self._waiting.clear()
-        self._idle.clear()
 
-    def _listen_to_the_end(self, hand: Hand) -> None:
+    def _listen_to_the_end(self, hand: Hand) -> Iterable[int]:
+        """Hear what a worker has to say; if that is nothing any more, answers what it carried."""
         try:
-            said = hand.hear()
+            self._news += [event for event in hand.hear() if isinstance(event, Finished)]
         except (EOFError, OSError):
             del self._hands[hand.connection]
             hand.bury()
-            return
-        if isinstance(said, Finished):
-            del self._active[said.attempt]
-            self._news.append(said)
+            return hand.carried
+        return ()
 
-    def _end_the_rest(self) -> None:
-        """End workers that could not let go in time; what they have said counts."""
+    def _end_the_rest(self) -> Iterable[int]:
+        """End workers that could not let go in time; what they have said counts. Answers what they carried."""
+        cut: list[int] = []
         for hand in self._hands.values():
             hand.kill()
         for hand in list(self._hands.values()):
             while hand.connection in self._hands and hand.has_more():
-                self._listen_to_the_end(hand)
+                cut += self._listen_to_the_end(hand)
         for hand in self._hands.values():
             hand.bury()
+            cut += hand.carried
         self._hands.clear()
-
-
-def _for_workers(settings: Settings) -> Settings:
-    """The settings as workers need them: picklable, and not dependent on folder and environment of later times.
-
-    Raises:
-        SettingsError: the CA certificates cannot be loaded.
-    """
-    settings = replace(settings, engine="processes")
-    if not is_ca_given(settings):
-        return settings
-    tls_context(ssl.SSLContext, settings)  # what is wrong with them should be known before anything starts
-    place = given_ca_location(settings)
-    assert place is not None
-    return replace(settings, cacert=os.path.abspath(place))
+        return cut

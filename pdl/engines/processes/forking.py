@@ -29,14 +29,14 @@ class ForkingNursery:
     """A fork server, started ahead of its first process, and its processes.
 
     Args:
-        preload: the module that the server loads.
+        preload: the modules that the server loads.
     """
 
     advice = "another engine, such as threads, needs no processes"
 
-    def __init__(self, preload: str) -> None:
+    def __init__(self, preload: list[str]) -> None:
         self._server = _Server()
-        self._server.set_forkserver_preload([preload])
+        self._server.set_forkserver_preload(preload)
         with contextlib.suppress(OSError), undisturbed():  # each start of a process tries again
             self._server.ensure_running()  # it loads while the job is being set up
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 from multiprocessing.connection import Connection
-from typing import Any
 
-from pdl.model import Attempt
+from pdl.model import Attempt, Event, Finished
 from pdl.settings import Settings
 
 from .queues import Receiver, Sender, one_way
 from .starting import Nursery
 from .undisturbed import leave_signals_to_the_engine
-from .words import Word
+from .wire import Word, packed_attempts, unpacked_events
 
 _DYING = 0.5
 """Seconds that a process gets to be gone when it has closed its end or was killed."""
@@ -29,15 +28,21 @@ class Hand:
     Args:
         nursery: what makes processes.
         settings: for the worker.
+        apart: it carries one attempt at a time, of those that may have killed a worker.
 
     Raises:
         OSError, EOFError: no process can be started now.
     """
 
-    def __init__(self, nursery: Nursery, settings: Settings) -> None:
-        self.attempt: int | None = None
-        """What it carries."""
+    def __init__(self, nursery: Nursery, settings: Settings, *, apart: bool = False) -> None:
+        self.carried: dict[int, Attempt] = {}
+        """What it carries, by the attempts' numbers."""
         self.ready = False
+        self.apart = apart
+        self.dismissed = False
+        self.last_words: str | None = None
+        """Why it ends, if it could say so."""
+        self._owed = False  # it has told something, and waits for leave to go on
         _find_room()
         tasks, self._tasks = one_way()
         self._events, events = one_way()
@@ -52,35 +57,64 @@ class Hand:
             events.close()
 
     @property
+    def is_idle(self) -> bool:
+        """Whether it could be given an attempt and carries none."""
+        return self.ready and not self.dismissed and not self.carried
+
+    @property
     def connection(self) -> Connection:
         """What becomes readable when there is something to `hear`."""
         return self._events.connection
 
-    def hear(self) -> Any:
-        """The next event or word.
+    def hear(self) -> list[Event]:
+        """The next news, and note what they say of the worker itself.
 
         Raises:
             EOFError, OSError: the process has died.
         """
-        return self._events.get()
+        said = self._events.get()
+        if said is Word.READY:
+            self.ready = True
+            return []
+        if isinstance(said, str):
+            self.last_words = said
+            return []
+        self._owed = True
+        events = unpacked_events(said)
+        for event in events:
+            if isinstance(event, Finished):
+                del self.carried[event.attempt]
+        return events
 
     def has_more(self) -> bool:
         """Whether `hear` would find something at once, the end included."""
         return self._events.wait(0)
 
-    def give(self, attempt: Attempt) -> None:
-        """Have it carry an attempt.
+    def give(self, attempts: list[Attempt]) -> None:
+        """Have it carry attempts.
 
         Raises:
             OSError: the process has died.
-            Exception: the attempt cannot be pickled.
+            Exception: one of the attempts cannot be pickled; the worker has got none.
         """
-        self._tasks.put(attempt)
-        self.attempt = attempt.id
+        self._tasks.put(packed_attempts(attempts))
+        self._owed = False
+        for attempt in attempts:
+            self.carried[attempt.id] = attempt
 
-    def say(self, word: Word) -> None:
-        """Tell it something; one that has died does not hear it."""
-        with contextlib.suppress(OSError):
+    def let_go_on(self) -> None:
+        """Let it tell more, if it has told something since the last time and is not at its end."""
+        if self._owed and self.carried:
+            self._owed = False
+            self._say(Word.GO_ON)
+
+    def dismiss(self) -> None:
+        """Have it stop what it carries, tell the rest and end."""
+        self.dismissed = True
+        self._say(Word.STOP)
+
+    def _say(self, word: Word) -> None:
+        with contextlib.suppress(OSError):  # one that has died does not hear it
             self._tasks.put(word)
 
     def kill(self) -> None:

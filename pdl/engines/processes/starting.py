@@ -48,8 +48,8 @@ class SpawningNursery:
         pass
 
 
-def open_nursery(preload: str) -> Nursery:
-    """What makes processes here: forks of a server that has a module loaded, where that is safe.
+def open_nursery(preload: list[str]) -> Nursery:
+    """What makes processes here: forks of a server that has modules loaded, where that is safe.
 
     That is Linux; libraries of macOS break in forked processes, and Windows does not fork. A program that has set
     the start method of multiprocessing to `spawn` gets what it asked for.
