@@ -22,11 +22,6 @@ _IN, _OUT = select.EPOLLIN, select.EPOLLOUT
 _MASKS = {pycurl.POLL_IN: _IN, pycurl.POLL_OUT: _OUT, pycurl.POLL_INOUT: _IN | _OUT}
 _READ, _WRITE = pycurl.CSELECT_IN, pycurl.CSELECT_OUT
 _BUFFER = 512 * 1024
-_LOOKED_AFTER = 0.02
-"""Seconds after which connections on which nothing happens are looked at, over TLS.
-
-libcurl 8.23 now and then keeps the end of an HTTP/2 stream back until more comes over the connection.
-"""
 
 
 class Sockets:
@@ -36,8 +31,7 @@ class Sockets:
     wanted again at once, and this saves two system calls for each file.
     """
 
-    def __init__(self, *, look: bool) -> None:
-        self._look = look
+    def __init__(self) -> None:
         self._epoll = select.epoll()
         self._masks: dict[int, int] = {}
         self._wanted: set[int] = set()
@@ -59,8 +53,6 @@ class Sockets:
 
     def ready(self, timeout: float) -> list[tuple[int, int]]:
         """The sockets at which something can be done, and what, as libcurl wants to be told."""
-        if self._look and not 0 <= timeout <= _LOOKED_AFTER:
-            timeout = _LOOKED_AFTER
         found = []
         for descriptor, events in self._epoll.poll(timeout):
             if descriptor in self._wanted:  # errors count as both, so that libcurl finds out which it is
@@ -68,8 +60,6 @@ class Sockets:
             else:  # the server has closed a kept connection, which libcurl finds out when it wants it again
                 self._epoll.unregister(descriptor)
                 self._masks.pop(descriptor)
-        if self._look and not found:
-            return [(descriptor, _READ) for descriptor in self._wanted]
         return found
 
 
@@ -94,7 +84,7 @@ def download(urls: str, dest: str, jobs: int, authorities: str = "") -> None:
     """
     os.makedirs(dest, exist_ok=True)
     beginning = os.path.join(dest, "")
-    sockets = Sockets(look=bool(authorities))
+    sockets = Sockets()
     multi = pycurl.CurlMulti()
     multi.setopt(pycurl.M_SOCKETFUNCTION, sockets.want)
     multi.setopt(pycurl.M_MAXCONNECTS, jobs)
@@ -119,8 +109,7 @@ def download(urls: str, dest: str, jobs: int, authorities: str = "") -> None:
                 break
             wait = multi.timeout()
             if wait == 0:
-                action(pycurl.SOCKET_TIMEOUT, 0)
-                wait = multi.timeout()
+                action(pycurl.SOCKET_TIMEOUT, 0)  # may end transfers, so what follows must not wait
             for descriptor, events in sockets.ready(wait / 1000 if wait >= 0 else -1):
                 action(descriptor, events)
             queued = 1

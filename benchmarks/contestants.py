@@ -199,13 +199,6 @@ class Wget2(Program):
         return [self.program, *words, *trust]
 
 
-class Wget2Again(Wget2):
-    """wget2 on a list whose files are there."""
-
-    def command(self, job: Job) -> list[str]:
-        return [*super().command(job), "--no-clobber"]
-
-
 class Img2dataset(Program):
     """img2dataset, which keeps the files as they are and computes no digests; a process for each of the cores."""
 
@@ -258,7 +251,6 @@ def contestants() -> dict[str, Contestant]:
         Script("bare", "bare_curl.py", libcurl),
         *(Curl(name, program) for name, program in _curls().items()),
         Wget2("wget2"),
-        Wget2Again("wget2 -nc", "wget2"),
         Aria2("aria2c"),
         Xargs("xargs curl"),
         Img2dataset("img2dataset"),

@@ -90,7 +90,7 @@ class Nginx:
         self.program = find_program()
         modules = lua_modules(self.program) if serving.delay else []
         base = "/dev/shm" if os.path.isdir("/dev/shm") else None
-        self.folder = Path(tempfile.mkdtemp(prefix="pdl-nginx-", dir=base))
+        self.folder = Path(tempfile.mkdtemp(prefix="pdl-peers-", dir=base))
         try:
             self.trusted: Path | None = None
             self._begin(count, size, serving, modules)

@@ -39,7 +39,7 @@ def _cells(workload: Workload, result: Result, name: str, standing: Standing) ->
         f"{min(walls):.2f}..{max(walls):.2f}",
         f"{times:.2f}" if times is not None else "-",
         f"{1000 * standing.median('cpu') / result.count:,.3f}",
-        f"{standing.median('rss'):,.0f}",
+        f"{standing.median('rss'):,.0f}" if standing.median("rss") else "-",  # over before it was looked at
         f"{standing.median('server') / wall:.0%}",
     )
 

@@ -60,6 +60,7 @@ class Workload:
 
 
 _LATE = Serving(delay=0.05)
+_DEAD = f"hosts, and the same with {DEAD_HOSTS * FOR_EACH} URLs of {DEAD_HOSTS} dead ones, {CONNECT_TIMEOUT} s to connect"
 
 PROGRAMME = (
     Workload(
@@ -128,7 +129,7 @@ PROGRAMME = (
     ),
     Workload(
         "dead",
-        f"hosts, without and with {DEAD_HOSTS * FOR_EACH} URLs of {DEAD_HOSTS} dead hosts, which get {CONNECT_TIMEOUT} s",
+        _DEAD,
         Extent(20_000, serving=Serving(everywhere=True)),
         ("pdl", "pdl +dead"),
         (apart(2 * CONNECT_TIMEOUT, "pdl", "pdl +dead"),),
@@ -138,7 +139,7 @@ PROGRAMME = (
         "rerun",
         "1,000,000 URLs whose files are there",
         Extent(1_000_000, 32),
-        ("pdl", "wget2 -nc"),
+        ("pdl",),
         (rate(100_000, "URLs"),),
         RerunCourse,
         "URLs/s",
