@@ -18,7 +18,9 @@ def table(workload: Workload, result: Result, results: Results) -> str:
     done.sort(key=lambda name: result.standings[name].median("wall"))
     rows: list[tuple[str, ...]] = [("", workload.unit, *_HEAD)]
     rows += [(name, *_cells(workload, result, name, result.standings[name])) for name in done]
-    lines = [f"{workload.name}: {workload.what}", *_aligned(rows)]
+    share = result.size / (workload.extent.count * workload.extent.size)
+    scaled = "" if share == 1 else f" (here {share:.1%} of that)"
+    lines = [f"{workload.name}: {workload.what}{scaled}", *_aligned(rows)]
     for name, each in result.standings.items():
         if each.broken:
             lines.append(f"{name} is out: {each.broken}")

@@ -60,7 +60,7 @@ class Workload:
 
 
 _LATE = Serving(delay=0.05)
-_DEAD = f"hosts, and the same with {DEAD_HOSTS * FOR_EACH} URLs of {DEAD_HOSTS} dead ones, {CONNECT_TIMEOUT} s to connect"
+_DEAD = f"hosts, and with {DEAD_HOSTS * FOR_EACH} URLs of {DEAD_HOSTS} dead ones, {CONNECT_TIMEOUT} s to connect"
 
 PROGRAMME = (
     Workload(
