@@ -175,8 +175,8 @@ def measure(command: list[str], around: Around | None = None, server: Callable[[
         Broken: if it ends with another code than it should, or not in time.
     """
     around = around or Around()
-    _adopt_orphans()
     paper = _Screen() if around.terminal else _Sheet() if around.quiet else None
+    _adopt_orphans(adopt=True)
     try:
         before = server() if server else 0.0
         started = time.perf_counter()
@@ -200,6 +200,7 @@ def measure(command: list[str], around: Around | None = None, server: Callable[[
                 f"{os.path.basename(command[0])} ended with code {process.returncode}{said and ': ' + said}"
             )
     finally:
+        _adopt_orphans(adopt=False)
         if paper is not None:
             paper.close()
     return Figures(wall, cpu, memory.peak, taken)
@@ -237,10 +238,10 @@ def _wait(process: subprocess.Popen[bytes], started: float, limit: float | None)
     return late.is_set(), wall, usage.ru_utime + usage.ru_stime
 
 
-def _adopt_orphans() -> None:
-    """Become the parent of those whose parent ends before them, so that their CPU time is told here."""
+def _adopt_orphans(*, adopt: bool) -> None:
+    """Become the parent of those whose own parent ends before them, to be told of their CPU time; or cease to be."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+        ctypes.CDLL(None).prctl(_SUBREAPER, int(adopt), 0, 0, 0)
 
 
 def _reap(group: int) -> float:
