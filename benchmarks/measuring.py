@@ -239,7 +239,7 @@ def _wait(process: subprocess.Popen[bytes], started: float, limit: float | None)
 
 
 def _adopt_orphans(*, adopt: bool) -> None:
-    """Become the parent of those whose own parent ends before them, to be told of their CPU time; or cease to be."""
+    """Be told of the CPU time of those whose parent ends before them, as their new parent; or no more."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_SUBREAPER, int(adopt), 0, 0, 0)
 
