@@ -18,8 +18,9 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from engines import Command, contrast, measure
+from measuring import measure
 from nginx import Nginx
+from turns import Command, contrast
 
 WAYS: dict[str, list[str]] = {"with ledger": [], "with --no-state": ["--no-state"]}
 

@@ -13,7 +13,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from engines import Command, contrast
+from turns import Command, contrast
 
 
 def command(engine: str, jobs: int, reports: list[str], urls: Path, dest: Path) -> list[str]:
