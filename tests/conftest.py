@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faultserver import Authority, FaultServer, ProxyServer, Snapshot, assert_nothing_left
@@ -110,6 +111,42 @@ def ca_pem(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> st
     path: Path = tmp_path_factory.mktemp("ca") / "ca.pem"
     path.write_bytes(authority.pem)
     return str(path)
+
+
+class _KeptNursery:
+    """A nursery that outlives the engines which use it."""
+
+    def __init__(self, nursery: Any) -> None:
+        self.process, self.advice, self.end = nursery.process, nursery.advice, nursery.close
+
+    def close(self) -> None:
+        """An engine has ended."""
+
+
+@pytest.fixture(scope="session")
+def _kept_nurseries() -> Iterator[dict[tuple[str, ...], _KeptNursery]]:
+    kept: dict[tuple[str, ...], _KeptNursery] = {}
+    yield kept
+    for nursery in kept.values():
+        nursery.end()
+
+
+@pytest.fixture
+def kept_nursery(_kept_nurseries: dict[tuple[str, ...], _KeptNursery], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have engines with the same workers get these from one nursery: to start it takes longer than most tests.
+
+    For tests of many replies, of which each needs a run of its own, and not of what becomes of processes.
+    """
+
+    from pdl.engines.processes.starting import open_nursery  # noqa: PLC0415 - as above
+
+    def kept(preload: list[str]) -> _KeptNursery:
+        key = tuple(preload)
+        if key not in _kept_nurseries:
+            _kept_nurseries[key] = _KeptNursery(open_nursery(preload))
+        return _kept_nurseries[key]
+
+    monkeypatch.setattr("pdl.engines.processes.engine.open_nursery", kept)
 
 
 @pytest.fixture
