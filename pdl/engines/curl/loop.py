@@ -97,10 +97,10 @@ class Loop:
             if news := self._watch.news():
                 self._weed(news)
             action(pycurl.SOCKET_TIMEOUT, 0)
-            milliseconds = when()
+            timeout = 0.0  # transfers may have ended by that, of which nothing tells but `ended`
         if self._wishes:
             self._heed()
-        if milliseconds >= 0:
+        if milliseconds > 0:
             timeout = min(timeout, milliseconds / 1000)
         for descriptor, events in self._watch.ready(timeout):
             if descriptor == bell:

@@ -154,6 +154,14 @@ class ProcessesEngine:
             if self._suspects and hand.is_idle and hand.apart:
                 for attempt in self._give(hand, [self._suspects.take()]):
                     self._suspects.put_back(attempt)
+        self._dismiss_the_needless()
+
+    def _dismiss_the_needless(self) -> None:
+        """Have workers leave that were for attempts to be carried alone, if no such attempt waits any more."""
+        if not self._suspects:
+            for hand in self._hands.values():
+                if hand.apart and hand.is_idle:
+                    hand.dismiss()
 
     def _give(self, hand: Hand, attempts: list[Attempt]) -> list[Attempt]:
         """Have a worker carry attempts; answers those that are still to be given, as it has died unseen."""
@@ -185,8 +193,8 @@ class ProcessesEngine:
         for event in events:
             if isinstance(event, Finished):
                 self._suspects.ended(event.attempt)
-        if hand.apart and hand.is_idle and not self._suspects:
-            hand.dismiss()
+        if hand.apart:
+            self._dismiss_the_needless()
 
     def _miss_the_silent(self) -> None:
         now = time.monotonic()
