@@ -208,7 +208,7 @@ def test_a_target_comes_to_the_outcome_in_the_table(engine_name, server: FaultSe
         assert (result.status, result.kind) == ("failed", case.kind)
         assert files_in(tmp_path) == {}
     assert downloads.summary.left == 0
-    assert server.in_flight() == 0
+    server.wait_until(lambda: server.in_flight() == 0)
 
 
 @pytest.mark.fault(1)
