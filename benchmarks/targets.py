@@ -63,9 +63,10 @@ def rate(least: float, what: str = "files") -> Target:
     """So many a second."""
 
     def judge(result: Result, _all: Results) -> Verdict:
-        if BASE not in result.finished():
+        seconds = _median(result, "wall")
+        if seconds is None:
             return UNKNOWN
-        found = result.count / result.standings[BASE].median("wall")
+        found = result.count / seconds
         return Verdict(found >= least, f"{found:,.0f} {what}/s")
 
     return Target(f"at least {least:,.0f} {what}/s", judge)
@@ -96,10 +97,8 @@ def memory(most: float) -> Target:
     """At most so many MiB."""
 
     def judge(result: Result, _all: Results) -> Verdict:
-        if BASE not in result.finished():
-            return UNKNOWN
-        found = result.standings[BASE].median("rss")
-        return Verdict(found <= most, f"{found:.0f} MiB")
+        found = _median(result, "rss")
+        return UNKNOWN if found is None else Verdict(found <= most, f"{found:.0f} MiB")
 
     return Target(f"at most {most:g} MiB", judge)
 
@@ -108,11 +107,11 @@ def memory_beyond(most: float, workload: str, otherwise: float) -> Target:
     """At most so many MiB more than in another workload, or than the most allowed there, if that was not run."""
 
     def judge(result: Result, results: Results) -> Verdict:
-        if BASE not in result.finished():
+        found, other = _median(result, "rss"), results.get(workload)
+        if found is None:
             return UNKNOWN
-        other = results.get(workload)
-        base = other.standings[BASE].median("rss") if other and BASE in other.finished() else otherwise
-        found = result.standings[BASE].median("rss")
+        base = None if other is None else _median(other, "rss")
+        base = otherwise if base is None else base
         return Verdict(found <= base + most, f"{found:.0f} MiB, {found - base:+.0f}")
 
     return Target(f"at most {most:g} MiB more than in {workload}", judge)
@@ -122,12 +121,15 @@ def first_file(within: float) -> Target:
     """The first file is there after so many seconds."""
 
     def judge(result: Result, _all: Results) -> Verdict:
-        if BASE not in result.finished():
-            return UNKNOWN
-        found = result.standings[BASE].median("first")
-        return Verdict(found < within, f"{found:.2f} s")
+        found = _median(result, "first")
+        return UNKNOWN if found is None else Verdict(found < within, f"{found:.2f} s")
 
     return Target(f"the first file in less than {within:g} s", judge)
+
+
+def _median(result: Result, figure: str) -> float | None:
+    """A figure of pdl itself; None if that was not measured."""
+    return result.standings[BASE].median(figure) if BASE in result.finished() else None
 
 
 def _judge_speed(result: Result, times: float, other: str, own: tuple[str, ...]) -> Verdict:

@@ -31,6 +31,10 @@ class Digest:
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.value}"
 
+    def refutes(self, found: Digest) -> str:
+        """What is wrong with a file that should have this digest and has that one, in a sentence."""
+        return f"the {self.algorithm} is {found.value}; the list says {self.value}"
+
 
 DIGEST_LENGTHS = {"sha512": 128, "sha256": 64, "sha1": 40, "md5": 32}
 """Hexadecimal digits by algorithm, the strongest first."""

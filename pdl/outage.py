@@ -5,7 +5,6 @@ So a dead host costs its time-out once, and not once for each of its URLs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from . import retry
@@ -114,9 +113,6 @@ class Outages(Generic[Waiting]):
 
     def __bool__(self) -> bool:
         return bool(self._known)
-
-    def __iter__(self) -> Iterator[Outage[Waiting]]:
-        return iter(self._known.values())
 
     def get(self, host: str) -> Outage[Waiting] | None:
         return self._known.get(host)

@@ -94,6 +94,12 @@ class Task:
         self.headers_allowed = True
         self.hop_credentials = None
 
+    def turn_to(self, mirrors: tuple[str, ...]) -> None:
+        """Ask the first of these next, which knows nothing of what another has sent."""
+        self.mirrors = mirrors
+        self.partial = self.unless = None
+        self.from_the_start()
+
     def follow(self, location: str, credentials: str | None) -> None:
         """Go on at a redirect's target; what the user gave for an origin stays with it (RFC 9110 section 15.4)."""
         if urls.origin(location) != urls.origin(self.url):
@@ -402,9 +408,8 @@ class Scheduler:
             outcome = outcome._replace(message=f"{outcome.message}: {advice(outcome.errno)}", retries=0)
         if host is not None and outcome.retry_after is not None:
             self._pause(host, outcome, now)
-        if outcome.unreachable and host is not None and host.outage is not None and host.outage.given_up:
-            assert host.outage.failure is not None
-            return self._next_mirror(task, host.outage.failure._replace(timings=outcome.timings), now)
+        if host is not None and (given_up := _given_up(host, outcome)) is not None:
+            return self._next_mirror(task, given_up, now)
         further = retry.further_tries(outcome)
         if further == 0:
             return self._next_mirror(task, outcome, now)
@@ -423,33 +428,35 @@ class Scheduler:
         """A mirror failed for good: drop it and ask the next, if there is one."""
         if len(task.mirrors) == 1:
             return self._end(task, outcome, now)
-        task.mirrors = task.mirrors[1:]
-        task.partial = task.unless = task.split = None
-        task.from_the_start()
+        task.split = None
+        task.turn_to(task.mirrors[1:])
         return self._again(task, now)
 
     def _try_again(self, task: Task, outcome: Outcome, now: float) -> Ended | None:
         """Ask the next mirror, after a pause once all had their turn."""
-        assert task.started is not None
         rounds, rest = divmod(task.failures, len(task.mirrors))
         if len(task.mirrors) > 1:
-            task.mirrors = (*task.mirrors[1:], task.mirrors[0])
-            task.partial = task.unless = None
-        task.from_the_start()
+            task.turn_to((*task.mirrors[1:], task.mirrors[0]))
+        else:
+            task.from_the_start()
         delay = 0.0 if rest else retry.backoff(task.url, rounds, self._settings.retry_delay)
-        if self._settings.max_time is not None and now + delay >= task.started + self._settings.max_time:
+        if self._is_too_late(task, now + delay):
             return self._end(task, outcome, now)
         heapq.heappush(self._later, (now + delay, next(self._order), task))
         return None
 
     def _again(self, task: Task, now: float) -> Ended | None:
         """Ask again at once, before what has not been asked yet."""
-        started, longest = task.started, self._settings.max_time
-        if started is not None and longest is not None and now >= started + longest:
+        if self._is_too_late(task, now):
             message = "the time for this file is over (--max-time)"
             return self._end(task, Outcome(Verdict.FAILED, Kind.TIMEOUT, message), now)
         self._enqueue(task, first=True)
         return None
+
+    def _is_too_late(self, task: Task, when: float) -> bool:
+        """Whether the time for a download is over by then."""
+        longest = self._settings.max_time
+        return longest is not None and task.started is not None and when >= task.started + longest
 
     def _end(self, task: Task, outcome: Outcome, now: float) -> Ended:
         self.total -= 1
@@ -561,17 +568,15 @@ class Scheduler:
             outcome = outcome._replace(message=f"{outcome.message}: {advice(outcome.errno)}", retries=0)
         if outcome.retry_after is not None:
             self._pause(host, outcome, now)
-        outage = host.outage if outcome.unreachable else None
-        if outage is not None and outage.failure is not None and outage.given_up:
-            return outage.failure._replace(timings=outcome.timings)
+        if (given_up := _given_up(host, outcome)) is not None:
+            return given_up
         if not piece.may_fail(outcome.kind, self._settings.retries, retry.further_tries(outcome)):
             return outcome
-        if outage is not None:
+        if outcome.unreachable and host.outage is not None:
             task.split.put_back(piece)  # once the host answers
             return None
         delay = retry.backoff(f"{task.url} {piece.start}", piece.failures, self._settings.retry_delay)
-        started, longest = task.started, self._settings.max_time
-        if started is not None and longest is not None and now + delay >= started + longest:
+        if self._is_too_late(task, now + delay):
             return outcome
         heapq.heappush(self._later, (now + delay, next(self._order), _Postponed(task, task.split, piece)))
         return None
@@ -761,9 +766,7 @@ class Scheduler:
         waiting, host.queue = host.queue, deque()
         for task in waiting:
             if len(task.mirrors) > 1 and not task.hops and task.split is None:
-                task.mirrors = (*task.mirrors[1:], task.mirrors[0])
-                task.partial = task.unless = None
-                task.from_the_start()
+                task.turn_to((*task.mirrors[1:], task.mirrors[0]))
                 self._enqueue(task)
             else:
                 host.queue.append(task)
@@ -909,6 +912,14 @@ def _authority(url: str) -> str:
 
 def _host(url: str) -> str:
     return urls.split(url).host
+
+
+def _given_up(host: _Host, outcome: Outcome) -> Outcome | None:
+    """The failure of a host that is given up, if no connection to it is what an attempt ended with."""
+    if not outcome.unreachable or host.outage is None or not host.outage.given_up:
+        return None
+    assert host.outage.failure is not None
+    return host.outage.failure._replace(timings=outcome.timings)
 
 
 def _beyond(proxy: Proxy[Task]) -> Outcome:

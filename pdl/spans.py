@@ -194,14 +194,17 @@ class Spans:
         there = _joined([*self._there, *under_way])
         if not there:
             return None
-        leading = there[0][1] if there[0][0] == 0 else 0
         text = ",".join(f"{start}-{stop}" for start, stop in there)
-        return self._version._replace(size=leading, spans=text)
+        return self._version._replace(size=_from_first(there), spans=text)
 
 
 def leading(text: str) -> int:
     """The bytes from the file's first that are there, by what was written down; 0 if that makes no sense."""
-    there = _ranges(text, 2**63 - 1)
+    return _from_first(_ranges(text, 2**63 - 1) or [])
+
+
+def _from_first(there: list[Range]) -> int:
+    """The bytes from the file's first on that are there without a gap."""
     return there[0][1] if there and there[0][0] == 0 else 0
 
 

@@ -91,8 +91,7 @@ class Unchecked:
         assert algorithm is not None
         found = Digest(algorithm, self._digest.hexdigest())
         if wanted is not None and found != wanted:
-            message = f"the {wanted.algorithm} is {found.value}; the list says {wanted.value}"
-            return _failed(Kind.DIGEST, message, outcome)._replace(digest=found)
+            return _failed(Kind.DIGEST, wanted.refutes(found), outcome)._replace(digest=found)
         return outcome._replace(digest=found)
 
 

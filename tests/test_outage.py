@@ -196,8 +196,7 @@ def test_the_longest_known_outage_makes_room(monkeypatch: pytest.MonkeyPatch):
     assert not outages
     for host in "abcd":
         outages.add(Outage(host, answered=False, retries=1, retry_delay=1.0, connect_timeout=1.0))
-    assert [outage.host for outage in outages] == ["b", "c", "d"]
-    assert outages.get("a") is None
+    assert [host for host in "abcd" if outages.get(host) is not None] == ["b", "c", "d"]
 
 
 @pytest.fixture

@@ -440,8 +440,7 @@ class Transfer:
             return
         found = Digest(self._algorithm, self._part.hexdigest() or "") if self._algorithm else None
         if wanted is not None and found is not None and found != wanted:
-            message = f"the {wanted.algorithm} is {found.value}; the list says {wanted.value}"
-            self._finish(Verdict.FAILED, Kind.DIGEST, message, digest=found)
+            self._finish(Verdict.FAILED, Kind.DIGEST, wanted.refutes(found), digest=found)
             return
         if not self._is_closed():
             return

@@ -53,12 +53,16 @@ def staffing(settings: Settings) -> Staffing:
     workers = affordable(min(settings.jobs, wanted, _MOST), _DESCRIPTORS)
     each = 1 if alone else -(-settings.jobs // workers)
     own = replace(settings, engine=inner, worker_engine=None, workers=None, jobs=each)
+    ca = None if own.insecure else given_ca_location(own)
+    # not dependent on folder and environment of later times
+    settled = own if ca is None else replace(own, cacert=os.path.abspath(ca))
     if alone:
-        _check_ca(own)
-        return Staffing(workers, 1, workers, _settled(own))
+        if ca is not None:
+            _check_ca(own)
+        return Staffing(workers, 1, workers, settled)
     trial = engines.create(inner, own)
     trial.close()
-    return Staffing(workers, trial.capacity, min(settings.jobs, trial.capacity * workers), _settled(own))
+    return Staffing(workers, trial.capacity, min(settings.jobs, trial.capacity * workers), settled)
 
 
 def usable_cpus() -> int:
@@ -70,16 +74,8 @@ def usable_cpus() -> int:
 
 def _check_ca(settings: Settings) -> None:
     """Find out whether the CA certificates that the user has given can be loaded."""
-    if settings.insecure or given_ca_location(settings) is None:
-        return
     import ssl  # noqa: PLC0415 - takes time, and few give certificates of their own
 
     from pdl.engines.tls import tls_context  # noqa: PLC0415 - needs ssl
 
     tls_context(ssl.SSLContext, settings)
-
-
-def _settled(settings: Settings) -> Settings:
-    """The settings as workers need them: not dependent on folder and environment of later times."""
-    place = None if settings.insecure else given_ca_location(settings)
-    return settings if place is None else replace(settings, cacert=os.path.abspath(place))
