@@ -253,6 +253,7 @@ def killing_early(times: int) -> type[Hand]:
             count += 1
             if count <= times:
                 self.kill()
+                self._process.join()  # or it may take an attempt first, which then dies with it
 
     return Doomed
 
