@@ -13,10 +13,9 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import compress
 from operator import not_
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import Kind
 from .model import Download, Entry, Malformed, Partial, Reason, Result, Validator
@@ -24,11 +23,13 @@ from .naming import Naming, identities, key, safe_name
 from .paths import Disk, Found, Paths, seen_from
 from .recall import Recalled
 from .settings import Settings
-from .storage.checksums import Checksums
 from .storage.database import storable
 from .storage.filter import Filter
 from .storage.ledger import Known, LedgerWriter
-from .verification import Verification
+
+if TYPE_CHECKING:
+    from .storage.checksums import Checksums
+    from .verification import Verification
 
 _LOADED = 5000
 """Rows of earlier runs that are read at once."""
@@ -86,9 +87,9 @@ class Intake:
         self._damage = ""  # of the file that was looked at last
         self._found_last = 0  # the row of an earlier run that was looked up last
         self._batch = _Batch(0)
-        self.verification = Verification(ledger, self._disk) if settings.verify else None
+        self.verification = _verification(ledger, self._disk) if settings.verify else None
         self._dry_run = settings.dry_run
-        self._checksums = Checksums(settings.checksums) if settings.checksums is not None else None
+        self._checksums = _checksums(settings.checksums) if settings.checksums is not None else None
 
     def close(self) -> None:
         """Give up what was opened for looking things up."""
@@ -422,26 +423,38 @@ def _not_regular(row: int, download: Download, path: str, finished: int | None) 
     return _skipped(row, download, path, "exists")
 
 
+def _verification(ledger: LedgerWriter, disk: Disk) -> Verification:
+    from .verification import Verification  # noqa: PLC0415 - takes time, and few runs read what is there
+
+    return Verification(ledger, disk)
+
+
+def _checksums(path: str) -> Checksums:
+    from .storage.checksums import Checksums  # noqa: PLC0415 - takes time, and few runs have such a file
+
+    return Checksums(path)
+
+
 # -- a batch
 
 
-@dataclass(slots=True, eq=False)
 class _Batch:
     """What a batch of entries changes in the ledger."""
 
-    first: int  # the row of what is appended first
-    identities: list[int] = field(default_factory=list)
-    urls: list[str] = field(default_factory=list)
-    names: list[str | None] = field(default_factory=list)
-    paths: list[str | None] = field(default_factory=list)
-    fresh: dict[int, int] = field(default_factory=dict)  # rows by identity, without repeats
-    met: set[int] = field(default_factory=set)  # rows of earlier runs
-    likely: dict[int, Known] = field(default_factory=dict)  # what the ledger found, by identity
-    given: dict[int, Download] = field(default_factory=dict)  # of which the list says more than the URL
-    standing: set[int] = field(default_factory=set)  # whose files were there before
-    readmitted: list[int] = field(default_factory=list)
-    confirmed: list[int] = field(default_factory=list)  # skipped, because they are done
-    ended: list[Result] = field(default_factory=list)
+    def __init__(self, first: int) -> None:
+        self.first = first  # the row of what is appended first
+        self.identities: list[int] = []
+        self.urls: list[str] = []
+        self.names: list[str | None] = []
+        self.paths: list[str | None] = []
+        self.fresh: dict[int, int] = {}  # rows by identity, without repeats
+        self.met: set[int] = set()  # rows of earlier runs
+        self.likely: dict[int, Known] = {}  # what the ledger found, by identity
+        self.given: dict[int, Download] = {}  # of which the list says more than the URL
+        self.standing: set[int] = set()  # whose files were there before
+        self.readmitted: list[int] = []
+        self.confirmed: list[int] = []  # skipped, because they are done
+        self.ended: list[Result] = []
 
     def append(self, mark: int, url: str, name: str | None, path: str | None) -> int:
         """Append an entry; answers its row."""

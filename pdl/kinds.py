@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from .errors import Kind, SettingsError
+from .patterns import pattern
 
-_STATUSES = re.compile(r"[1-5](?:xx|[0-9]{2})")
+_STATUSES = pattern(r"[1-5](?:xx|[0-9]{2})")
 
 
 class Failures(NamedTuple):

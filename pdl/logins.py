@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import netrc
 import os
-import re
 import sys
 
 from . import url as urls
 from .errors import SettingsError
+from .patterns import pattern
 
-_UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_UNSENDABLE = pattern(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _DEFAULT = "default"
 
 

@@ -1,12 +1,10 @@
 """The values that travel between the floors: immutable, picklable, standard library only.
 
 Those that are made for every entry or attempt are named tuples: a frozen data class takes three times as long
-to make, and eight times as long to define.
+to make, and eight times as long to define. Their fields' types are no texts here, as elsewhere by a future import:
+`typing` would compile each of those, which takes longer than the rest.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -16,8 +14,7 @@ Headers = tuple[tuple[str, str], ...]
 """Header fields in the order in which they are sent or came."""
 
 
-@dataclass(frozen=True, slots=True)
-class Digest:
+class Digest(NamedTuple):
     """A digest that a file must have.
 
     Args:
@@ -31,7 +28,7 @@ class Digest:
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.value}"
 
-    def refutes(self, found: Digest) -> str:
+    def refutes(self, found: "Digest") -> str:
         """What is wrong with a file that should have this digest and has that one, in a sentence."""
         return f"the {self.algorithm} is {found.value}; the list says {self.value}"
 
@@ -80,16 +77,18 @@ class Download(NamedTuple):
         return _shown(self, "credentials", "line")
 
 
-@dataclass(frozen=True, slots=True)
-class Malformed:
+class Malformed(NamedTuple):
     """An entry that is not a download: it fails with its place in the list and stops nothing."""
 
     kind: Kind  # INPUT or BLOCKED
     message: str
     line: str  # printable: control characters are escaped, userinfo is masked, over-long lines are cut
     where: str = ""
-    raw: str = field(default="", repr=False, compare=False)
+    raw: str = ""
     """The line as it stood, for a list of failures; empty if it cannot stand in one."""
+
+    def __repr__(self) -> str:
+        return _shown(self, "raw")
 
 
 Entry = Download | Malformed
@@ -293,7 +292,7 @@ class Outcome(NamedTuple):
     unreachable: bool = False
     timings: Timings | None = None
 
-    def timed(self, timings: Timings) -> Outcome:
+    def timed(self, timings: Timings) -> "Outcome":
         """The same with its timings, made in the shortest way: it is done for every file."""
         return tuple.__new__(Outcome, self[:-1] + (timings,))  # noqa: RUF005 - takes half as long
 
@@ -388,11 +387,10 @@ class Result(NamedTuple):
         return _shown(self, "line")
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(NamedTuple):
     """A download under way, for a bar of its own."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # what every tuple has under this name is of no use here
     path: str
     size: int  # bytes on disk
     total: int | None

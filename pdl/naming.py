@@ -7,7 +7,6 @@ from one to another.
 from __future__ import annotations
 
 import re
-import string
 import struct
 import sys
 import unicodedata
@@ -20,6 +19,7 @@ from urllib.parse import unquote_to_bytes
 
 from .errors import SettingsError
 from .model import Download, Entry, Malformed
+from .patterns import pattern
 from .settings import Layout
 
 SafeName = NewType("SafeName", str)
@@ -32,8 +32,8 @@ _EXTENSION_LIMIT = 20  # characters; what is longer is no extension
 _WORD = struct.Struct("<Q").unpack
 
 _DEVICES = r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])"
-_DEVICE = re.compile(rf"{_DEVICES} *(?:\.|$)", re.IGNORECASE)
-_PLAIN = re.compile(rf"(?!(?i:{_DEVICES}) *(?:\.|$))\w(?:[\w.~+=@!,()&% -]{{0,200}}[\w-])?", re.ASCII)
+_DEVICE = pattern(rf"{_DEVICES} *(?:\.|$)", re.IGNORECASE)
+_PLAIN = pattern(rf"(?!(?i:{_DEVICES}) *(?:\.|$))\w(?:[\w.~+=@!,()&% -]{{0,200}}[\w-])?", re.ASCII)
 """What is safe as it is: the fast path of nearly every name."""
 _FORBIDDEN = frozenset('<>:"|?*\\/')
 
@@ -216,8 +216,8 @@ _FIELDS: dict[str, Callable[[Download, int, int], str | int]] = {
     "index": lambda _download, row, _hash: row,
     "hash": lambda _download, _row, hash_: f"{hash_:016x}",
 }
-_INDEX_FORMAT = re.compile(r"(?:0?[1-9][0-9]?)?d?")
-_TEXT_FORMAT = re.compile(r"(?:\.[1-9][0-9]?)?")
+_INDEX_FORMAT = pattern(r"(?:0?[1-9][0-9]?)?d?")
+_TEXT_FORMAT = pattern(r"(?:\.[1-9][0-9]?)?")
 
 
 class _Template:
@@ -237,6 +237,8 @@ class _Template:
 
 def _checked_fields(template: str) -> set[str]:
     try:
+        import string  # noqa: PLC0415 - takes time, and few have a template
+
         pieces = list(string.Formatter().parse(template))
     except ValueError as error:
         raise SettingsError(f"output: {template!r} is no template: {error}") from None

@@ -6,7 +6,6 @@ touch nothing once nobody waits for them any more.
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import threading
 import time
@@ -204,11 +203,18 @@ class Resolver:
 
 def _literal(host: str) -> Address | None:
     """The address that a host literal is, or None for a name."""
-    try:
-        ip = ipaddress.ip_address(host)
-    except ValueError:
+    if ":" in host:
+        import ipaddress  # noqa: PLC0415 - takes time, and few hosts are such
+
+        try:
+            return Address(socket.AF_INET6, str(ipaddress.IPv6Address(host)), 0)
+        except ValueError:
+            return None
+    try:  # the system also takes other ways to write one, which are names here
+        canonical = socket.inet_ntoa(socket.inet_aton(host))
+    except (OSError, UnicodeError):
         return None
-    return Address(socket.AF_INET if ip.version == 4 else socket.AF_INET6, str(ip), 0)
+    return Address(socket.AF_INET, host, 0) if canonical == host else None
 
 
 def _resolve(host: str) -> tuple[tuple[Address, ...], ResolveError | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 
 from .descriptors import SHORTAGES
 from .errors import Kind
@@ -61,5 +60,7 @@ def backoff(url: str, tries: int, first: float) -> float:
     Drawn from 0 to `first`, doubled for each further try; seeded by URL and try, so that a run can be repeated
     and its URLs do not march in step.
     """
+    import random  # noqa: PLC0415 - takes time, and most runs need no second try
+
     widest = min(LONGEST_DELAY, first * 2.0 ** min(tries - 1, 30))
     return random.Random(f"{url} {tries}").uniform(0, widest)  # noqa: S311 - spreads load, guards nothing

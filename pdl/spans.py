@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 
 from .errors import Kind
 from .model import Outcome, Partial, Span, Verdict
+from .patterns import pattern
 
 _FOR_EACH = 4
 """Spans for each attempt that may be under way, where the file is large: so a slow connection holds no tail up."""
-_TEXT = re.compile(r"\d{1,19}-\d{1,19}(?:,\d{1,19}-\d{1,19})*", re.ASCII)
+_TEXT = pattern(r"\d{1,19}-\d{1,19}(?:,\d{1,19}-\d{1,19})*", re.ASCII)
 
 Range = tuple[int, int]
 

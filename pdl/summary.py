@@ -14,14 +14,13 @@ from .progress import fault
 Stop = Literal["deadline", "disk-full", "closed"]
 
 
-@dataclass(slots=True, eq=False)
 class Tally:
     """Counts results as they come."""
 
-    done: int = 0
-    size: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
-    failed: Counter[str] = field(default_factory=Counter)
+    def __init__(self) -> None:
+        self.done = self.size = 0
+        self.skipped: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
 
     def add(self, result: Result) -> None:
         """One entry has ended."""

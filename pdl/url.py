@@ -7,32 +7,32 @@ there already stay as they are, in their own case: a signature may have been mad
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from .errors import Kind
+from .patterns import pattern
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _UNRESERVED_AND_SUB = r"A-Za-z0-9\-._~!$&'()*+,;="
 
-_PLAIN_ORIGIN = re.compile(
+_PLAIN_ORIGIN = pattern(
     r"https?://(?![^/]{254})[a-z0-9_]+(?:(?:\.|-+)[a-z0-9_]+)*\.?"
     r"(?::(?!(?:6553[6-9]|655[4-9]\d|65[6-9]\d\d|6[6-9]\d{3}|[7-9]\d{4})$)[1-9][0-9]{0,4})?"
 )
-_PLAIN_TARGET = re.compile(rf"/[{_UNRESERVED_AND_SUB}:@/%]*(?:\?[{_UNRESERVED_AND_SUB}:@/%?]*)?")
+_PLAIN_TARGET = pattern(rf"/[{_UNRESERVED_AND_SUB}:@/%]*(?:\?[{_UNRESERVED_AND_SUB}:@/%?]*)?")
 """What is canonical already, unless `_SUSPECT` finds something: the fast path of nearly every list."""
-_SUSPECT = re.compile(r"/\.\.?(?:[/?]|$)|%(?![0-9A-Fa-f]{2})")
+_SUSPECT = pattern(r"/\.\.?(?:[/?]|$)|%(?![0-9A-Fa-f]{2})")
 
-_SPLIT = re.compile(r"([^:/?#]*)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#.*)?", re.DOTALL)  # RFC 3986 appendix B
-_ANY_SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?/+")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_NOT_IN_PATH = re.compile(rf"%(?![0-9A-Fa-f]{{2}})|[^{_UNRESERVED_AND_SUB}:@/%]")
-_NOT_IN_QUERY = re.compile(rf"%(?![0-9A-Fa-f]{{2}})|[^{_UNRESERVED_AND_SUB}:@/%?]")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-_HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*\.?")
+_SPLIT = pattern(r"([^:/?#]*)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#.*)?", re.DOTALL)  # RFC 3986 appendix B
+_ANY_SCHEME = pattern(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?/+")
+_SCHEME = pattern(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_NOT_IN_PATH = pattern(rf"%(?![0-9A-Fa-f]{{2}})|[^{_UNRESERVED_AND_SUB}:@/%]")
+_NOT_IN_QUERY = pattern(rf"%(?![0-9A-Fa-f]{{2}})|[^{_UNRESERVED_AND_SUB}:@/%?]")
+_CONTROL = pattern(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_HOST = pattern(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*\.?")
 
 
 class UrlError(ValueError):
@@ -145,6 +145,8 @@ def _authority(scheme: str, hostport: str) -> str:
 
 def _ipv6_host(literal: str) -> str:
     """The address in brackets, in the form of RFC 5952; without a zone, which has a meaning on one machine only."""
+    import ipaddress  # noqa: PLC0415 - takes time, and few URLs have such hosts
+
     try:
         address = ipaddress.IPv6Address(literal)
     except ValueError:

@@ -18,7 +18,7 @@ HOME = Path(pdl.__file__).parent
 
 FLOORS = (
     # the ground: values and checks
-    {"_version", "errors"},
+    {"_version", "errors", "patterns"},
     {"model"},
     {"kinds", "spans"},
     {"apart", "decompressors", "descriptors", "settings", "url"},

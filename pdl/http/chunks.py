@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 from pdl.errors import Kind
+from pdl.patterns import pattern
 
 from .fault import TransferError
 
 MAX_LINE = 100 * 1024
 """Bytes of a chunk's size with its extensions, and of all trailers together."""
 
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?")
+_SIZE = pattern(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?")
 
 
 class ChunkDecoder:

@@ -19,7 +19,9 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
-_PARAMETER = re.compile(
+from pdl.patterns import pattern
+
+_PARAMETER = pattern(
     r"""([^;=]*)                                     # its name, or a disposition type
         (?: = [ \t]* (?: "([^"\\]*(?:\\.[^"\\]*)*)   # a quoted value, and what stands between it and the semicolon
                          (?: "[^;]* | \\?\Z )
@@ -27,17 +29,17 @@ _PARAMETER = re.compile(
         (?: ; | \Z )""",
     re.DOTALL | re.VERBOSE,
 )
-_QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
-_WINDOWS_PATH = re.compile(r"[A-Za-z]:\\|\\\\")
+_QUOTED_PAIR = pattern(r"\\(.)", re.DOTALL)
+_WINDOWS_PATH = pattern(r"[A-Za-z]:\\|\\\\")
 """Begins a path that whoever sent it did not escape; its backslashes are separators."""
 
-_EXTENDED = re.compile(r"([^']*)'[^']*'(.*)", re.DOTALL)
-_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_EXTENDED = pattern(r"([^']*)'[^']*'(.*)", re.DOTALL)
+_BROKEN_ESCAPE = pattern(r"%(?![0-9A-Fa-f]{2})")
 _CHARSETS = {"utf-8": "utf-8", "utf8": "utf-8", "iso-8859-1": "latin-1"}
 
-_ENCODED_WORD = re.compile(r"=\?([A-Za-z0-9_-]+)(?:\*[A-Za-z0-9-]*)?\?([BbQq])\?([^?]*)\?=")
-_BETWEEN_WORDS = re.compile(r"(?<=\?=)[ \t\r\n]+(?==\?)")
-_WORD_CHARSET = re.compile(
+_ENCODED_WORD = pattern(r"=\?([A-Za-z0-9_-]+)(?:\*[A-Za-z0-9-]*)?\?([BbQq])\?([^?]*)\?=")
+_BETWEEN_WORDS = pattern(r"(?<=\?=)[ \t\r\n]+(?==\?)")
+_WORD_CHARSET = pattern(
     r"utf-?8|us-ascii|iso-8859-\d{1,2}|windows-125\d|gb2312|gbk|gb18030|big5|shift_jis|euc-jp|iso-2022-jp|euc-kr|koi8-[ru]",
     re.IGNORECASE,
 )

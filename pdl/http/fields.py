@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from pdl.model import Validator
+from pdl.patterns import pattern
 
 _LARGEST = 2**63 - 1
-_CONTENT_RANGE = re.compile(r"bytes[ \t]+(?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19}|\*)", re.IGNORECASE | re.ASCII)
-_STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]*"')
+_CONTENT_RANGE = pattern(r"bytes[ \t]+(?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19}|\*)", re.IGNORECASE | re.ASCII)
+_STRONG_ETAG = pattern(r'"[\x21\x23-\x7e\x80-\xff]*"')
 
 
 class ContentRange(NamedTuple):
@@ -40,6 +40,8 @@ def http_date(value: str | None) -> datetime | None:
     """An HTTP date (RFC 9110 section 5.6.7) in UTC, or None."""
     if not value:
         return None
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - takes time, and few answers need a date of them
+
     try:
         moment = parsedate_to_datetime(value)
     except (ValueError, TypeError, IndexError, OverflowError):

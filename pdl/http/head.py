@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from pdl.errors import Kind
 from pdl.model import Headers
+from pdl.patterns import pattern
 
 from .fault import TransferError
 
@@ -21,10 +22,10 @@ MAX_HEAD = 300 * 1024
 MAX_FIELDS = 5000
 MAX_INFORMATIONAL = 64  # 1xx responses before the final one; RFC 9110 section 15.2 sets no bound, a flood needs one
 
-_STATUS_LINE = re.compile(rb"HTTP/(\d(?:\.\d)?) (\d{3})(?: (.*))?", re.DOTALL)
-_FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):(.*)", re.DOTALL)
-_BROKEN_VALUE = re.compile(rb"[\x00\r\n]")
-_WHOLE_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([^\x00\r\n]*)\r?\n")
+_STATUS_LINE = pattern(rb"HTTP/(\d(?:\.\d)?) (\d{3})(?: (.*))?", re.DOTALL)
+_FIELD = pattern(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):(.*)", re.DOTALL)
+_BROKEN_VALUE = pattern(rb"[\x00\r\n]")
+_WHOLE_LINE = pattern(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([^\x00\r\n]*)\r?\n")
 _FRAMING = ("transfer-encoding", "content-length", "connection")
 _REMEMBERED = 512
 """Bytes of the longest line that is remembered: most lines of a head come again in the next one of that host."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import codecs
 import re
 
+from pdl.patterns import pattern
+
 HTML, SVG = "text/html", "image/svg+xml"
 
-_PASSED = re.compile(rb"(?:\s+|<!--.*?-->|<\?.*?\?>)*", re.DOTALL)  # what may stand before the first tag
+_PASSED = pattern(rb"(?:\s+|<!--.*?-->|<\?.*?\?>)*", re.DOTALL)  # what may stand before the first tag
 _HTML_TAGS = (
     rb"!doctype\s+html|html|head|title|meta|link|base|script|noscript|style|body|iframe|h[1-6]|div|p|a|b|br|"
     rb"center|font|form|table"
 )  # those that browsers take for it, and those that portals begin with
-_HTML = re.compile(rb"<(?:" + _HTML_TAGS + rb")[\s>/]", re.IGNORECASE)
-_SVG = re.compile(rb"<(?:!doctype\s+svg|(?:svg:)?svg)[\s>/]", re.IGNORECASE)
+_HTML = pattern(rb"<(?:" + _HTML_TAGS + rb")[\s>/]", re.IGNORECASE)
+_SVG = pattern(rb"<(?:!doctype\s+svg|(?:svg:)?svg)[\s>/]", re.IGNORECASE)
 
 
 def markup_type(beginning: bytes) -> str | None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import re
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
 
 from pdl import url as urls
 from pdl.errors import SettingsError
+from pdl.patterns import pattern
 from pdl.settings import Settings
 
 _SCHEMES = ("http", "https")
-_WITH_PORT = re.compile(r"([^:\[\]]*|\[.*\]):([0-9]+)")
+_WITH_PORT = pattern(r"([^:\[\]]*|\[.*\]):([0-9]+)")
 
 
 class Routes:
@@ -86,6 +85,8 @@ def _exempts(entry: str, host: str, port: int) -> bool:
         if with_port[2] != str(port):
             return False
         entry = with_port[1]
+    import ipaddress  # noqa: PLC0415 - takes time, and few have exceptions from their proxies
+
     try:
         return ipaddress.ip_address(host) in ipaddress.ip_network(entry.strip("[]"), strict=False)
     except ValueError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import islice
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -115,7 +114,7 @@ def entry_of_item(item: Any, place: str) -> Entry | None:
     else:
         kind = type(item).__name__
         entry = malformed(f"an item is a URL, a line or a Download, not {kind}", f"<{kind}>", place)
-    return replace(entry, where=entry.where or place) if isinstance(entry, Malformed) else entry
+    return entry._replace(where=entry.where or place) if isinstance(entry, Malformed) else entry
 
 
 def _checked(given: Download) -> Entry:

@@ -7,11 +7,9 @@ Blank lines and lines that begin with `#` are no entries.
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
-
 from pdl.errors import Kind
 from pdl.model import DIGEST_LENGTHS, Digest, Download, Entry, Malformed
+from pdl.patterns import pattern
 from pdl.url import UrlError, canonical, concealed
 
 LONGEST = 65_536
@@ -22,10 +20,10 @@ SHOWN = 200
 
 _ESCAPED = 1000  # characters that are made printable; of them, userinfo may take most
 _NAMED = frozenset({"name", "size", *DIGEST_LENGTHS})
-_UNPRINTABLE_IN_FIELD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-_CUT_AUTHORITY = re.compile(r"(?<=://)[^/?#]*\Z")  # of which nobody can tell whether it is userinfo
-_SPLITS = re.compile(r"[\n\r\ud800-\udfff]")  # what an item from Python may hold, and a line of a file may not
-_HEXADECIMAL = re.compile(r"[0-9a-f]*")
+_UNPRINTABLE_IN_FIELD = pattern(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_CUT_AUTHORITY = pattern(r"(?<=://)[^/?#]*\Z")  # of which nobody can tell whether it is userinfo
+_SPLITS = pattern(r"[\n\r\ud800-\udfff]")  # what an item from Python may hold, and a line of a file may not
+_HEXADECIMAL = pattern(r"[0-9a-f]*")
 
 
 _new = tuple.__new__
@@ -50,7 +48,7 @@ def entry_of_bytes(raw: bytes, where: str) -> Entry | None:
         text = raw.decode()
     except UnicodeDecodeError:
         whole = raw.decode("utf-8", "surrogateescape")
-        return replace(malformed("the line is not UTF-8", _readable(raw), where), raw=whole)
+        return malformed("the line is not UTF-8", _readable(raw), where)._replace(raw=whole)
     return entry_of(text, where)
 
 
@@ -76,7 +74,8 @@ def entry_of(text: str, where: str) -> Entry | None:
             return entry_of(text.lstrip("\ufeff"), where)
         if not text.strip(" \t"):
             return None
-        return replace(malformed(error.message, text, where, error.kind), raw="" if _SPLITS.search(text) else text)
+        raw = "" if _SPLITS.search(text) else text
+        return malformed(error.message, text, where, error.kind)._replace(raw=raw)
     if credentials is None:
         return _new(Download, (url, (), None, None, None, (), (), text, where))  # the shortest way, for every entry
     return Download(url, credentials=((url, credentials),), line=text, where=where)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterator
 
 from pdl.errors import SettingsError
 from pdl.model import DIGEST_LENGTHS, Digest
+from pdl.patterns import pattern
 
 _ALGORITHMS = {length: algorithm for algorithm, length in DIGEST_LENGTHS.items()}
-_GNU = re.compile(r"(\\?)([0-9A-Fa-f]+) [ *](.+)")
-_BSD = re.compile(r"(\\?)(?:MD5|SHA1|SHA256|SHA512) \((.+)\) = ([0-9A-Fa-f]+)")
-_ESCAPED = re.compile(r"\\([\\nr])")
+_GNU = pattern(r"(\\?)([0-9A-Fa-f]+) [ *](.+)")
+_BSD = pattern(r"(\\?)(?:MD5|SHA1|SHA256|SHA512) \((.+)\) = ([0-9A-Fa-f]+)")
+_ESCAPED = pattern(r"\\([\\nr])")
 _UNESCAPED = {"\\": "\\", "n": "\n", "r": "\r"}
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from contextlib import suppress
 
 from .exclusive import create, reopen
@@ -22,6 +20,8 @@ class ComparisonFolder:
     """
 
     def __init__(self, home: str) -> None:
+        import tempfile  # noqa: PLC0415 - takes time, and few compare
+
         self.path = tempfile.mkdtemp(prefix=_BEGINNING, dir=home)
         self._lock: int | None = create(os.path.join(self.path, _HELD))[0]
 
@@ -31,7 +31,7 @@ class ComparisonFolder:
         if lock is not None:
             os.close(lock)
             with suppress(OSError):  # the next run that finds it tries again
-                shutil.rmtree(self.path)
+                _remove_tree(self.path)
 
 
 def remove_comparisons(home: str) -> None:
@@ -49,4 +49,10 @@ def _remove(folder: str) -> None:
             return
         lock, _ = reopen(os.path.join(folder, _HELD))  # fails for one that is held, and for what is none of ours
         os.close(lock)
-        shutil.rmtree(folder)
+        _remove_tree(folder)
+
+
+def _remove_tree(folder: str) -> None:
+    import shutil  # noqa: PLC0415 - takes time, and few compare
+
+    shutil.rmtree(folder)

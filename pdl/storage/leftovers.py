@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from contextlib import suppress
+
+from pdl.patterns import pattern
 
 from .comparisons import remove_comparisons
 from .exclusive import make_way
 from .ledger import LedgerWriter
 from .parts import parts_in, remove_transient_parts
 
-_PART = re.compile(r"([0-9]{1,18})\.part")
+_PART = pattern(r"([0-9]{1,18})\.part")
 _KNOWN = "SELECT row, status FROM part LEFT JOIN entry USING (row)"
 
 

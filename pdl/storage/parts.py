@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 from contextlib import suppress
 
 from pdl.errors import DestinationError
+from pdl.patterns import pattern
 
 from .exclusive import make_way
 
-_TRANSIENT = re.compile(r"t[0-9]{1,18}\.part")
+_TRANSIENT = pattern(r"t[0-9]{1,18}\.part")
 
 
 def parts_in(folder: str) -> list[tuple[str, str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 from typing import NamedTuple
 
 import pycurl
@@ -12,6 +11,7 @@ import pycurl
 from pdl.descriptors import shortage
 from pdl.errors import Kind
 from pdl.http.fault import TransferError, unreachable_proxy
+from pdl.patterns import pattern
 
 
 class Failure(NamedTuple):
@@ -71,7 +71,7 @@ _KINDS = {
 }
 
 
-_ENDS_EARLY = re.compile(r"invalid frame: FRAME\[DATA, .*\beos=1\b")
+_ENDS_EARLY = pattern(r"invalid frame: FRAME\[DATA, .*\beos=1\b")
 """libcurl's words for the last piece of a body that is shorter than its Content-Length (RFC 9113 section 8.1.1)."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import select
 import selectors
 import socket
@@ -11,8 +10,10 @@ from contextlib import suppress
 
 import pycurl
 
+from pdl.patterns import pattern
+
 READ, WRITE = pycurl.CSELECT_IN, pycurl.CSELECT_OUT
-_TLS_RECORD = re.compile(rb"[\x14-\x18]\x03")
+_TLS_RECORD = pattern(rb"[\x14-\x18]\x03")
 _PIECE = 1 << 16
 
 
