@@ -53,6 +53,7 @@ OUTSIDE = {
     "pdl.engines.curl.handles": {"pycurl"},
     "pdl.engines.curl.inquiries": {"pycurl"},
     "pdl.engines.curl.loop": {"pycurl"},
+    "pdl.engines.curl.names": {"pycurl"},
     "pdl.engines.curl.stages": {"pycurl"},
     "pdl.engines.curl.watch": {"pycurl"},
     "pdl.engines.fetch": {"requests", "urllib3"},

@@ -21,6 +21,7 @@ from pdl.model import Verdict
 pytest.importorskip("pycurl")
 from pdl.engines import limits
 from pdl.engines.curl import engine as curl_engine
+from pdl.engines.curl import names
 from pdl.engines.curl.watch import READ, EpollWatch
 
 CROWD = 2000
@@ -349,3 +350,44 @@ def test_a_download_imports_no_library_of_another_engine(server: FaultServer, tm
     run = subprocess.run(script, capture_output=True, text=True, timeout=30, check=False)
     assert (run.returncode, run.stdout) == (0, "imported\n"), run.stderr
     assert (tmp_path / "file").read_bytes() == server.content("/file")
+
+
+# names
+
+
+def test_names_that_no_handle_needs_are_taken_out_of_libcurls_cache(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """Only pdl knows these: one that were taken out too early, libcurl would look for in vain."""
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **named: real("127.0.0.1", *rest, **named))
+    monkeypatch.setattr(names, "_MANY", 3)
+    removed: list[int] = []
+    remover = names.CachedNames.remover
+
+    def counted(cached: names.CachedNames) -> object:
+        removed.append(len(cached._needless))
+        return remover(cached)
+
+    monkeypatch.setattr(names.CachedNames, "remover", counted)
+    hosts = [f"h{n}.test" for n in range(12)] * 3
+    urls = [server.url("/file?size=10").replace("127.0.0.1", host) for host in hosts]
+    with engine_of("curl", jobs=4) as engine:
+        found = outcomes(carry(engine, attempts_for(urls, tmp_path)))
+        kept = engine._handles.names
+    assert {outcome.verdict for outcome in found.values()} == {Verdict.DONE}
+    assert removed
+    assert min(removed) == 3
+    assert max(removed) + len(kept._needed) + len(kept._needless) < len(set(hosts))
+
+
+def test_an_entry_is_needless_when_its_last_handle_goes():
+    cached = names.CachedNames()
+    for _ in range(2):
+        cached.need("h:80")
+    cached.release("h:80")
+    assert not cached._needless
+    cached.release("h:80")
+    assert list(cached._needless) == ["h:80"]
+    cached.need("h:80")
+    assert not cached._needless

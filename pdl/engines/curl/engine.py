@@ -164,6 +164,8 @@ class CurlEngine:
             self._inquiries.ended(carriage.origin, carriage)
         self._loop.remove(curl)
         self._handles.give_back(carriage.handle, carriage.attempt)
+        if self._handles.names.are_many:
+            self._loop.run_through(self._handles.names.remover())
 
     def _look_every(self) -> float:
         return _LOOKED_AFTER + _LOOK * len(self._carried)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Generator
 from functools import lru_cache
 from typing import Any, Protocol
@@ -17,14 +16,15 @@ from pdl.model import Attempt, Headers
 from pdl.resolver import Address
 from pdl.settings import Settings
 
+from .names import CachedNames, entry, name_of
+
 _OUT_OF_REACH = 10**9  # milliseconds; a time-out of libcurl's own, where pdl's clocks judge
 _SUPPRESS_CONNECT_HEADERS = 265  # pycurl has no name for it; else the head of a proxy's answer to CONNECT comes too
 _BUFFER = 256 * 1024
 _STOP = 0
 """What a write callback answers to end its transfer: it took fewer bytes than it was given."""
-_NAMES_TRUSTED = 20.0
-"""Seconds for which an entry that was put into libcurl's cache of names is taken to be there."""
-_NONE_SET: tuple[float, tuple[Address, ...]] = (0.0, ())
+_FOREVER = -1
+_NONE_SET: tuple[Address, ...] = ()
 
 
 class Rider(Protocol):
@@ -48,12 +48,15 @@ class Handle:
         "fresh",
         "headers",
         "lines",
+        "name",
         "origin",
         "patient",
         "proxy",
         "raised",
         "rider",
+        "scope",
         "secure",
+        "version",
     )
 
     def __init__(self, curl: Any) -> None:
@@ -61,9 +64,13 @@ class Handle:
         self.origin = ""
         self.secure = self.patient = self.fresh = self.apart = False
         self.proxy: str | None = None
+        self.version = 0  # of HTTP, in libcurl's numbers
         self.headers: Headers = ()
+        self.name = ""
+        """The entry of libcurl's cache of names that it goes by."""
         self.addresses = _NONE_SET
-        """What was last set, and when."""
+        """What was last put there."""
+        self.scope = 0
         self.lines: list[bytes] = []
         self.rider: Rider | None = None
         self.raised: BaseException | None = None
@@ -112,6 +119,7 @@ class Handles:
         self._share = pycurl.CurlShare()
         self._share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_SSL_SESSION)
         self._ca: str | None = None
+        self.names = CachedNames()
 
     def take(self, attempt: Attempt, request: Request, addresses: tuple[Address, ...], *, patient: bool) -> Handle:
         """A handle for one attempt; what it does with the answer is still to be set.
@@ -144,13 +152,17 @@ class Handles:
 
     def _resolve(self, handle: Handle, attempt: Attempt, addresses: tuple[Address, ...]) -> None:
         """Put the addresses into libcurl's cache of names, unless they are there."""
-        now = time.monotonic()
-        since, before = handle.addresses
-        if before is not addresses or now - since >= _NAMES_TRUSTED:
-            handle.addresses = now, addresses
-            handle.curl.setopt(pycurl.RESOLVE, entry(peer(attempt), addresses))
-            scopes = [address.scope for address in addresses if address.scope]
-            handle.curl.setopt(pycurl.ADDRESS_SCOPE, scopes[0] if scopes else 0)
+        if handle.addresses == addresses:
+            return
+        if not handle.name:
+            handle.name = name_of(peer(attempt))
+            self.names.need(handle.name)
+        handle.addresses = addresses
+        handle.curl.setopt(pycurl.RESOLVE, entry(handle.name, addresses))
+        scope = next((address.scope for address in addresses if address.scope), 0)
+        if scope != handle.scope:
+            handle.curl.setopt(pycurl.ADDRESS_SCOPE, scope)
+            handle.scope = scope
 
     def give_back(self, handle: Handle, attempt: Attempt) -> None:
         """Take a handle that is no longer in the loop.
@@ -158,6 +170,7 @@ class Handles:
         One that carried a secret is not used again: libcurl has had faults that let such handles tell it to others.
         """
         if attempt.credentials is not None or attempt.headers or attempt.proxy is not None:
+            self._release_name(handle)
             handle.curl.close()
         else:
             self._free.append(handle)
@@ -174,8 +187,9 @@ class Handles:
             (pycurl.HTTP_TRANSFER_DECODING, 0),  # chunks are taken apart as on the other engines
             (pycurl.PATH_AS_IS, 1),
             (pycurl.CONNECTTIMEOUT_MS, _OUT_OF_REACH),
-            # longer than an attempt trusts in an entry and then waits to connect; a large cache is a slow one
-            (pycurl.DNS_CACHE_TIMEOUT, int(2 * _NAMES_TRUSTED + 2 * min(self._settings.connect_timeout, 1e6))),
+            (pycurl.DNS_CACHE_TIMEOUT, _FOREVER),  # see `names`
+            (pycurl.NOPROXY, ""),  # else the environment is asked
+            (pycurl.PROXY, ""),
             (pycurl.BUFFERSIZE, _BUFFER),
             (_SUPPRESS_CONNECT_HEADERS, 1),
             (pycurl.SHARE, self._share),
@@ -188,13 +202,23 @@ class Handles:
     def _aim(self, handle: Handle, origin: str, proxy: str | None) -> None:
         """Set where a handle's connection goes, and how."""
         curl = handle.curl
-        handle.origin, handle.proxy, handle.secure = origin, proxy, origin.startswith("https:")
-        handle.addresses = _NONE_SET
+        self._release_name(handle)
+        handle.origin, handle.secure = origin, origin.startswith("https:")
         if handle.secure or (proxy or "").startswith("https:"):
             self._trust(curl)
         curl.setopt(pycurl.URL, origin)
-        curl.setopt(pycurl.HTTP_VERSION, self._version(proxy, multiplexes=handle.secure and not handle.apart))
-        self._set_proxy(curl, proxy)
+        version = self._version(proxy, multiplexes=handle.secure and not handle.apart)
+        if version != handle.version:
+            curl.setopt(pycurl.HTTP_VERSION, version)
+            handle.version = version
+        if proxy is not None:  # one that has had a proxy is not used again
+            handle.proxy = proxy
+            _set_proxy(curl, proxy)
+
+    def _release_name(self, handle: Handle) -> None:
+        if handle.name:
+            self.names.release(handle.name)
+            handle.name, handle.addresses = "", _NONE_SET
 
     def _version(self, proxy: str | None, *, multiplexes: bool) -> int:
         if not multiplexes:
@@ -221,18 +245,6 @@ class Handles:
             else:
                 curl.setopt(file, self._ca)
 
-    def _set_proxy(self, curl: Any, proxy: str | None) -> None:
-        curl.setopt(pycurl.NOPROXY, "")  # else the environment is asked
-        if proxy is None:
-            curl.setopt(pycurl.PROXY, "")
-            return
-        address, credentials = urls.canonical(proxy)
-        curl.setopt(pycurl.PROXY, address)
-        fields = ["Proxy-Connection:", "User-Agent:"]  # what libcurl would add
-        if credentials is not None:
-            fields.append(f"Proxy-Authorization: {basic_credentials(credentials)}")
-        curl.setopt(pycurl.PROXYHEADER, fields)
-
     def close(self) -> None:
         """Close the handles that are not in use."""
         for handle in self._free:
@@ -256,10 +268,13 @@ def _proxy(proxy: str) -> urls.Parts:
     return urls.split(urls.canonical(proxy).url)
 
 
-def entry(to: urls.Parts, addresses: tuple[Address, ...]) -> list[str]:
-    """What tells libcurl the addresses of a host; the plus sign lets it forget them again."""
-    found = ",".join([f"[{each.ip}]" if ":" in each.ip else each.ip for each in addresses])
-    return [f"+{to.host}:{to.port}:{found}"]
+def _set_proxy(curl: Any, proxy: str) -> None:
+    address, credentials = urls.canonical(proxy)
+    curl.setopt(pycurl.PROXY, address)
+    fields = ["Proxy-Connection:", "User-Agent:"]  # what libcurl would add
+    if credentials is not None:
+        fields.append(f"Proxy-Authorization: {basic_credentials(credentials)}")
+    curl.setopt(pycurl.PROXYHEADER, fields)
 
 
 def _field(name: str, value: str) -> bytes:

@@ -77,6 +77,13 @@ class Loop:
         """End a handle's transfer, whatever its state; its connection ends too unless the response was complete."""
         self._multi.remove_handle(handle)
 
+    def run_through(self, handle: Any) -> None:
+        """Have a handle's transfer run to its end, which it finds before it has a connection."""
+        self._multi.add_handle(handle)
+        self._go_on()
+        self._multi.remove_handle(handle)
+        handle.close()
+
     def ring(self) -> None:
         """Wake the turn that waits; from any thread."""
         try:
@@ -94,9 +101,7 @@ class Loop:
         # asking costs less than a callback, which would need a clock here that keeps in step with libcurl's
         milliseconds = when()
         if milliseconds == 0:  # requests go out before answers are read, so that the servers have work meanwhile
-            if news := self._watch.news():
-                self._weed(news)
-            action(pycurl.SOCKET_TIMEOUT, 0)
+            self._go_on()
             timeout = 0.0  # transfers may have ended by that, of which nothing tells but `ended`
         if self._wishes:
             self._heed()
@@ -126,6 +131,12 @@ class Loop:
             found += [(handle, 0, "") for handle in good]
             found += bad
         return found
+
+    def _go_on(self) -> None:
+        """Let libcurl do what needs no socket to be ready, such as to send requests."""
+        if news := self._watch.news():
+            self._weed(news)
+        self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
 
     def _weed(self, news: list[tuple[int, int]]) -> None:
         """End kept connections over which something came that nobody has asked for, before they are used again."""
