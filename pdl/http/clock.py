@@ -22,6 +22,7 @@ class TransferClock:
         time_limit: seconds for the whole attempt, or None.
         now: the time in seconds; an engine whose work stands still between two `wait`s gives a clock that does too.
         connect_within: seconds to connect, where the settings' do not hold.
+        started: when the attempt began, if that was before now.
     """
 
     def __init__(
@@ -30,11 +31,13 @@ class TransferClock:
         time_limit: float | None,
         now: Callable[[], float],
         connect_within: float | None = None,
+        started: float | None = None,
     ) -> None:
         self._settings = settings
         self._now = now
         self._connect_within = settings.connect_timeout if connect_within is None else connect_within
-        started = now()
+        if started is None:
+            started = now()
         self._connect_until: float | None = started + self._connect_within
         self._end = None if time_limit is None else started + time_limit
         self._received = 0

@@ -18,7 +18,7 @@ from faultserver import FaultServer, ProxyServer
 
 from pdl.model import Verdict
 
-pytest.importorskip("pycurl")
+pycurl = pytest.importorskip("pycurl")
 from pdl.engines import limits
 from pdl.engines.curl import engine as curl_engine
 from pdl.engines.curl import names
@@ -99,9 +99,9 @@ def test_a_process_that_was_forked_does_not_keep_the_loop_busy(monkeypatch: pyte
     ours, theirs = socket.socketpair()
     other, _ = rest = socket.socketpair()
     copy = os.dup(ours.fileno())  # as a fork makes one
-    watch.want(ours.fileno(), READ)
-    watch.want(other.fileno(), READ)
-    watch.want(ours.fileno(), 0)
+    watch.heed([(ours.fileno(), pycurl.POLL_IN)])
+    watch.heed([(other.fileno(), pycurl.POLL_IN)])
+    watch.heed([(ours.fileno(), pycurl.POLL_REMOVE)])
     ours.close()
     theirs.send(b"x")
     assert watch.ready(5.0) == []  # it is told of once, and let go
@@ -125,8 +125,8 @@ def test_a_kept_connection_that_something_unasked_came_over_is_ended(came: bytes
     watch = EpollWatch()
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        watch.want(ours.fileno(), READ)
-        watch.want(ours.fileno(), 0)
+        watch.heed([(ours.fileno(), pycurl.POLL_IN)])
+        watch.heed([(ours.fileno(), pycurl.POLL_REMOVE)])
         theirs.send(came)
         watch.weed(watch.news())
         assert watch.news() == []
@@ -146,8 +146,8 @@ def test_a_kept_connection_of_http_3_is_left_alone():
     watch = EpollWatch()
     ours, theirs = socket.socketpair(type=socket.SOCK_DGRAM)
     with ours, theirs:
-        watch.want(ours.fileno(), READ)
-        watch.want(ours.fileno(), 0)
+        watch.heed([(ours.fileno(), pycurl.POLL_IN)])
+        watch.heed([(ours.fileno(), pycurl.POLL_REMOVE)])
         theirs.send(b"a packet")
         watch.weed(watch.news())
         assert ours.recv(100) == b"a packet"
@@ -162,8 +162,8 @@ def test_what_has_taken_the_number_of_a_kept_connection_is_left_alone():
     ours, theirs = socket.socketpair()
     number = ours.fileno()
     copy = os.dup(number)  # as a fork makes one
-    watch.want(number, READ)
-    watch.want(number, 0)
+    watch.heed([(number, pycurl.POLL_IN)])
+    watch.heed([(number, pycurl.POLL_REMOVE)])
     others = socket.socketpair()
     os.dup2(others[0].fileno(), number)  # closes what it was
     theirs.send(b"something")

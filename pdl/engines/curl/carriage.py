@@ -31,7 +31,8 @@ _STILL = 0.25
 class Carriage:
     """Feeds one attempt's `Transfer`, and judges its clock whenever it is looked after.
 
-    The head is read when the body begins, when the attempt is looked after, or at its end.
+    The head is read when the body begins, when the attempt is looked after, or at its end. Most attempts end before
+    they are looked after, so there is a clock from then on only.
 
     Args:
         attempt: to carry.
@@ -40,9 +41,9 @@ class Carriage:
     """
 
     __slots__ = (
-        "_broken", "_chunks", "_clock", "_drained", "_fresh", "_head", "_moved", "_news_at", "_noted", "_now",
-        "_parser", "_received", "_stages", "_told", "_transferring", "attempt", "handle", "interruption", "origin",
-        "transfer",
+        "_began", "_broken", "_chunks", "_drained", "_fresh", "_head", "_moved", "_news_at", "_noted", "_now",
+        "_parser", "_received", "_settings", "_stages", "_timer", "_told", "_transferring", "attempt",
+        "handle", "interruption", "origin", "transfer",
     )  # fmt: skip
 
     def __init__(self, attempt: Attempt, settings: Settings, now: Callable[[], float]) -> None:
@@ -55,17 +56,27 @@ class Carriage:
         """libcurl's, once there is one."""
         self.interruption: BaseException | None = None
         """What a signal handler raised while this attempt's bytes were taken."""
-        self._clock = TransferClock(settings, attempt.time_limit, now, attempt.connect_within)
+        self._settings = settings
+        self._timer: TransferClock | None = None
         self._now = now
         self._parser: HeadParser | None = None
         self._head: ResponseHead | None = None
         self._chunks: ChunkDecoder | None = None
         self._received = self._noted = self._drained = 0
-        self._moved = now()
+        self._moved = self._began = now()
         self._transferring = self._told = self._fresh = False
         self._news_at: float | None = None
         self._broken: Exception | None = None
         self._stages = Stages() if settings.timings else None
+
+    @property
+    def _clock(self) -> TransferClock:
+        if self._timer is None:
+            attempt = self.attempt
+            self._timer = TransferClock(
+                self._settings, attempt.time_limit, self._now, attempt.connect_within, self._began
+            )
+        return self._timer
 
     def mount(self, handle: Handle) -> None:
         """Have the handle's answers come here."""

@@ -20,7 +20,8 @@ from .names import CachedNames, entry, name_of
 
 _OUT_OF_REACH = 10**9  # milliseconds; a time-out of libcurl's own, where pdl's clocks judge
 _SUPPRESS_CONNECT_HEADERS = 265  # pycurl has no name for it; else the head of a proxy's answer to CONNECT comes too
-_BUFFER = 256 * 1024
+_BUFFER = 512 * 1024
+"""Bytes; libcurl has one for all transfers of a loop."""
 _STOP = 0
 """What a write callback answers to end its transfer: it took fewer bytes than it was given."""
 _FOREVER = -1

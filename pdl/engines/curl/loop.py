@@ -14,16 +14,7 @@ from typing import Any
 
 import pycurl
 
-from .watch import READ, WRITE, new_watch
-
-_WISHES = {
-    pycurl.POLL_NONE: 0,
-    pycurl.POLL_IN: READ,
-    pycurl.POLL_OUT: WRITE,
-    pycurl.POLL_INOUT: READ | WRITE,
-    pycurl.POLL_REMOVE: 0,
-}
-
+from .watch import READ, Wish, new_watch
 
 Ended = tuple[Any, int, str]
 """A handle that libcurl is done with, libcurl's code (0 where it found nothing wrong) and its words."""
@@ -40,7 +31,7 @@ class Loop:
         self.raised: BaseException | None = None
         """What was raised within a callback."""
         self._watch = new_watch()
-        self._wishes: list[tuple[int, int]] = []  # (descriptor, what), in the order in which libcurl said them
+        self._wishes: list[Wish] = []  # in the order in which libcurl said them
         self._multi = pycurl.CurlMulti()
         # max calls its key with each argument, in C; of the four of a socket callback the first two count
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, partial(max, key=_begun(self._hear_of_sockets())))
@@ -48,7 +39,7 @@ class Loop:
         self._bell, self._ringer = socket.socketpair()
         self._bell.setblocking(False)
         self._ringer.setblocking(False)
-        self._watch.want(self._bell.fileno(), READ)
+        self._watch.heed([(self._bell.fileno(), pycurl.POLL_IN)])
 
     # -- what libcurl says
 
@@ -145,16 +136,7 @@ class Loop:
         self._watch.weed(news)
 
     def _heed(self) -> None:
-        """Watch what libcurl wants watched now.
-
-        Only the last wish for a descriptor counts: before it was said, libcurl may have closed what it was said of.
-        """
-        released = {descriptor for descriptor, what in self._wishes if what == pycurl.POLL_REMOVE}
-        for descriptor, what in dict(self._wishes).items():
-            wanted = _WISHES[what]
-            if wanted and descriptor in released:
-                self._watch.want(descriptor, 0)
-            self._watch.want(descriptor, wanted)
+        self._watch.heed(self._wishes)
         self._wishes.clear()
 
     def _silence(self) -> None:

@@ -6,6 +6,7 @@ import os
 import select
 import selectors
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 
 import pycurl
@@ -13,6 +14,22 @@ import pycurl
 from pdl.patterns import pattern
 
 READ, WRITE = pycurl.CSELECT_IN, pycurl.CSELECT_OUT
+Wish = tuple[int, int]
+"""A descriptor, and what libcurl wants of it."""
+
+_EVENTS = {
+    pycurl.POLL_NONE: 0,
+    pycurl.POLL_IN: READ,
+    pycurl.POLL_OUT: WRITE,
+    pycurl.POLL_INOUT: READ | WRITE,
+    pycurl.POLL_REMOVE: 0,
+}
+_EPOLL_IN, _EPOLL_OUT = getattr(select, "EPOLLIN", 1), getattr(select, "EPOLLOUT", 4)
+_EPOLL_EVENTS = {
+    what: (_EPOLL_IN if events & READ else 0) | (_EPOLL_OUT if events & WRITE else 0)
+    for what, events in _EVENTS.items()
+}
+_CONDITIONS = {_EPOLL_IN: READ, _EPOLL_OUT: WRITE}
 _TLS_RECORD = pattern(rb"[\x14-\x18]\x03")
 _PIECE = 1 << 16
 
@@ -24,11 +41,21 @@ class SelectorWatch:
         self._selector = selectors.DefaultSelector()
         self._watched: dict[int, int] = {}
 
-    def want(self, descriptor: int, events: int) -> None:
-        """Watch a socket for these events (`READ`, `WRITE`), or for none.
+    def heed(self, wishes: Sequence[Wish]) -> None:
+        """Watch what libcurl wants watched now.
 
-        Where it was watched for none before, it may have been closed meanwhile, and its number given to another.
+        Only the last wish for a descriptor counts: before it was said, libcurl may have closed what it was said of,
+        and its number may have been given to another.
         """
+        released = {descriptor for descriptor, what in wishes if what == pycurl.POLL_REMOVE}
+        for descriptor, what in dict(wishes).items():
+            wanted = _EVENTS[what]
+            if wanted and descriptor in released:
+                self.want(descriptor, 0)
+            self.want(descriptor, wanted)
+
+    def want(self, descriptor: int, events: int) -> None:
+        """Watch a socket for these events (`READ`, `WRITE`), or for none."""
         before = self._watched.pop(descriptor, 0)
         if events:
             self._watched[descriptor] = events
@@ -67,21 +94,22 @@ class EpollWatch:
         self._inodes: dict[int, int] = {}  # of the sockets that were registered
         self._wanted: set[int] = set()
 
-    def want(self, descriptor: int, events: int) -> None:
+    def heed(self, wishes: Sequence[Wish]) -> None:
         """As `SelectorWatch` does."""
-        if not events:
-            self._wanted.discard(descriptor)
-            return
-        self._wanted.add(descriptor)
-        mask = (select.EPOLLIN if events & READ else 0) | (select.EPOLLOUT if events & WRITE else 0)
-        try:
-            if descriptor in self._registered:
-                self._epoll.modify(descriptor, mask)
-            else:
+        wanted, registered, modify = self._wanted, self._registered, self._epoll.modify
+        for descriptor, what in dict(wishes).items():
+            if not (mask := _EPOLL_EVENTS[what]):
+                wanted.discard(descriptor)
+                continue
+            wanted.add(descriptor)
+            try:
+                if descriptor in registered:
+                    modify(descriptor, mask)
+                else:
+                    self._register(descriptor, mask)
+            except FileNotFoundError:  # it was closed, and this is another
                 self._register(descriptor, mask)
-        except FileNotFoundError:  # it was closed, and this is another
-            self._register(descriptor, mask)
-        self._registered[descriptor] = mask
+            registered[descriptor] = mask
 
     def _register(self, descriptor: int, mask: int) -> None:
         self._epoll.register(descriptor, mask)
@@ -95,8 +123,8 @@ class EpollWatch:
                 self._end_if_spoiled(descriptor)
                 self._drop(descriptor)
                 continue
-            # as selectors do, errors count as both, so that libcurl finds out which it is
-            found.append((descriptor, (events & ~select.EPOLLIN and WRITE) | (events & ~select.EPOLLOUT and READ)))
+            # errors count as both, so that libcurl finds out which it is
+            found.append((descriptor, _CONDITIONS.get(events, READ | WRITE)))
         return found
 
     def news(self) -> list[tuple[int, int]]:
