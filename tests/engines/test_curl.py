@@ -18,7 +18,9 @@ from faultserver import FaultServer, ProxyServer
 
 from pdl.model import Verdict
 
-pycurl = pytest.importorskip("pycurl")
+pytest.importorskip("pycurl")
+import pycurl
+
 from pdl.engines import limits
 from pdl.engines.curl import engine as curl_engine
 from pdl.engines.curl import names
