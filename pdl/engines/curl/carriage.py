@@ -24,9 +24,6 @@ from .faults import Failure, fault
 from .handles import Handle, goes_apart
 from .stages import Stages
 
-_STILL = 0.25
-"""Seconds without a byte after which libcurl is asked to look at a connection."""
-
 
 class Carriage:
     """Feeds one attempt's `Transfer`, and judges its clock whenever it is looked after.
@@ -41,7 +38,7 @@ class Carriage:
     """
 
     __slots__ = (
-        "_began", "_broken", "_chunks", "_drained", "_fresh", "_head", "_moved", "_news_at", "_noted", "_now",
+        "_began", "_broken", "_chunks", "_drained", "_fresh", "_head", "_news_at", "_noted", "_now",
         "_parser", "_received", "_settings", "_stages", "_timer", "_told", "_transferring", "attempt",
         "handle", "interruption", "origin", "transfer",
     )  # fmt: skip
@@ -63,7 +60,7 @@ class Carriage:
         self._head: ResponseHead | None = None
         self._chunks: ChunkDecoder | None = None
         self._received = self._noted = self._drained = 0
-        self._moved = self._began = now()
+        self._began = now()
         self._transferring = self._told = self._fresh = False
         self._news_at: float | None = None
         self._broken: Exception | None = None
@@ -217,7 +214,7 @@ class Carriage:
         received = self._received
         if received != self._noted:
             self._clock.advance(received - self._noted)
-            self._noted, self._moved = received, self._now()
+            self._noted = received
         else:
             self._clock.check()
 
@@ -314,15 +311,6 @@ class Carriage:
     def shares_its_connection(self) -> bool:
         """It goes over one that was there before it."""
         return bool(self._info(pycurl.NUM_CONNECTS) == 0)
-
-    def still_socket(self) -> int | None:
-        """Its socket, if it goes over TLS and nothing has come for a while; then it is still no longer."""
-        now = self._now()
-        if self.origin is None or not self._transferring or now - self._moved < _STILL:
-            return None
-        self._moved = now
-        descriptor = int(self._info(pycurl.ACTIVESOCKET))
-        return descriptor if descriptor >= 0 else None
 
     @property
     def version(self) -> int:

@@ -181,8 +181,6 @@ class CurlEngine:
                 del self._carried[curl]
                 self._ended.append(carriage.give_up(fault))
                 self._take_back(carriage, curl)
-            elif (descriptor := carriage.still_socket()) is not None:
-                self._loop.look_at(descriptor)
         for carriage, (lookup, tell) in list(self._named.items()):
             if (fault := carriage.judge_unborn()) is not None:
                 lookup.forget(tell)

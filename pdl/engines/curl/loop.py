@@ -14,7 +14,7 @@ from typing import Any
 
 import pycurl
 
-from .watch import READ, Wish, new_watch
+from .watch import Wish, new_watch
 
 Ended = tuple[Any, int, str]
 """A handle that libcurl is done with, libcurl's code (0 where it found nothing wrong) and its words."""
@@ -104,14 +104,6 @@ class Loop:
             else:
                 action(descriptor, events)
         self._raise()
-
-    def look_at(self, descriptor: int) -> None:
-        """Have libcurl read from a connection, though the system has nothing to tell of it.
-
-        Now and then libcurl 8.23 leaves the end of an HTTP/2 stream in a buffer of its own when many share a
-        connection, and waits for the next byte of the server, which may have none to send.
-        """
-        self._multi.socket_action(descriptor, READ)
 
     def ended(self) -> list[Ended]:
         """The handles whose transfers have ended, each once; they are still to be removed."""
