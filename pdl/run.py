@@ -33,7 +33,7 @@ from .model import (
     Verdict,
 )
 from .naming import Naming
-from .progress import Reporter
+from .progress import Reporter, hears_results
 from .recall import Recall
 from .scheduler import Ended, Scheduler, Task
 from .settings import Settings
@@ -85,6 +85,7 @@ class Run:
         self._source: Source | None = source
         self._settings = settings
         self._reporter = reporter
+        self._tells_results = hears_results(reporter)
         self._tally = Tally()
         self._unwritten: list[Result] = []  # what the ledger has yet to be told
         self._fetched: list[tuple[Result, Outcome]] = []  # the same, of files that have come
@@ -597,8 +598,9 @@ class Run:
 
     def _tell_results(self) -> list[Result]:
         results, self._untold = self._untold, []
-        for result in results:
-            self._reporter.on(result)
+        if self._tells_results:
+            for result in results:
+                self._reporter.on(result)
         return results
 
     def _progress(self, now: float) -> Progress:

@@ -20,7 +20,7 @@ from .errors import Kind
 from .http.magic import LONGEST
 from .http.routes import Routes
 from .logins import Logins
-from .model import Attempt, Download, Notice, Outcome, Partial, Reach, Validator, Verdict
+from .model import Attempt, Download, Headers, Notice, Outcome, Partial, Reach, Validator, Verdict
 from .outage import SUSPECTED, Outage, Outages
 from .proxies import Proxy, shows_that_it_works
 from .settings import Settings
@@ -191,6 +191,7 @@ class Scheduler:
         self._outages: Outages[Task] = Outages()
         self._given_up = 0  # hosts
         self._block_private = settings.block_private
+        self._is_limited = settings.max_time is not None or deadline is not None
         self._lost: list[tuple[Task, Outcome]] = []  # cannot go where they were to go
         self.notices: list[Notice] = []
         """What people are to be told; whoever tells them clears it."""
@@ -274,10 +275,12 @@ class Scheduler:
         if not task.hops:
             task.attempts += 1
         proxy = self._routes.proxy(task.url)
-        headers = self._headers(task) if task.headers_allowed else ()
-        credentials = task.credentials if self._logins is None else self._credentials(task, self._logins)
+        download, logins = task.download, self._logins
+        headers = self._headers(download) if task.headers_allowed else ()
+        credentials = task.credentials if logins is None else self._credentials(task, logins)
         partial = task.partial if task.partial is not None and self._is_of_use(task.partial, task.url) else None
-        digest, size, limit = task.download.digest, task.download.size, self._time_limit(task, now)
+        digest, size = download.digest, download.size
+        limit = self._time_limit(task, now) if self._is_limited else None
         reach = _ANY if proxy is not None or not (task.hops or self._block_private) else self._reach(task)
         number = next(self._ids)
         self._active[number] = task
@@ -302,16 +305,14 @@ class Scheduler:
             return Reach.PUBLIC
         return Reach.ANY if _host(task.url) == _host(task.mirrors[0]) else Reach.NOT_LINK_LOCAL
 
-    def _headers(self, task: Task) -> tuple[tuple[str, str], ...]:
-        if not task.download.headers:
+    def _headers(self, download: Download) -> Headers:
+        if not download.headers:
             return self._settings.headers
-        own = {name.lower() for name, _ in task.download.headers}
+        own = {name.lower() for name, _ in download.headers}
         common = tuple(pair for pair in self._settings.headers if pair[0].lower() not in own)
-        return common + task.download.headers
+        return common + download.headers
 
-    def _time_limit(self, task: Task, now: float) -> float | None:
-        if self._settings.max_time is None and self._deadline is None:
-            return None
+    def _time_limit(self, task: Task, now: float) -> float:
         limits = []
         if self._settings.max_time is not None:
             limits.append((now if task.started is None else task.started) + self._settings.max_time - now)

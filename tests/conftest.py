@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from faultserver import Authority, FaultServer, ProxyServer, Snapshot, assert_nothing_left
 
@@ -30,6 +31,8 @@ def pytest_configure() -> None:
         signum = getattr(signal, name, None)
         if signum is not None and signal.getsignal(signum) is signal.SIG_IGN:
             signal.signal(signum, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
+    hypothesis.settings.register_profile("pdl", deadline=None)  # how long an example takes, a busy machine decides
+    hypothesis.settings.load_profile("pdl")
     # else hundreds of programs, and the workers of xdist, would each compile all that they import
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 

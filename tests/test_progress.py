@@ -20,6 +20,7 @@ from pdl.progress import (
     Tee,
     closing_lines,
     fault,
+    hears_results,
     printable,
     reporter_for,
 )
@@ -362,6 +363,39 @@ def test_lines_are_written_above_the_bars_and_none_is_torn(clock):
     assert rows[:40] == expected
     assert rows[40].startswith(" 97%")
     assert set(rows[41:]) <= {""}
+
+
+class Listener:
+    """Notes what it is told."""
+
+    def __init__(self):
+        self.heard = []
+
+    def on(self, event):
+        self.heard.append(event)
+
+    def close(self):
+        pass
+
+
+def test_results_are_told_to_those_who_want_them_alone():
+    result = Result(1, "done", "http://h/a", "a")
+    some, all_of_it = Listener(), Listener()
+    some.hears_results = False
+    for tee in (Tee([some]), Tee([some, all_of_it])):
+        for event in (result, Notice("x")):
+            tee.on(event)
+    assert some.heard == [Notice("x")] * 2
+    assert all_of_it.heard == [result, Notice("x")]
+    assert not hears_results(Tee([some]))
+    assert hears_results(Tee([some, all_of_it]))
+
+
+@pytest.mark.parametrize(("verbosity", "hearing"), [(0, False), (1, True)])
+def test_what_says_nothing_of_results_is_not_told_of_them(verbosity, hearing):
+    assert hears_results(reporter_for(io.StringIO(), verbosity=verbosity)) is hearing
+    assert hears_results(reporter_for(Terminal(), verbosity=verbosity)) is hearing
+    assert not hears_results(reporter_for(io.StringIO(), verbosity=verbosity, quiet=True))
 
 
 def test_a_line_before_the_first_bar_comes_at_once(clock):

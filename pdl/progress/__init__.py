@@ -5,7 +5,7 @@ from .bar import BarReporter
 from .choice import reporter_for
 from .lines import LineReporter
 from .outcomes import OutcomeLog, fault
-from .reporter import Reported, Reporter, Silent, Tee
+from .reporter import Reported, Reporter, Silent, Tee, hears_results
 from .text import amount, printable
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "balance_line",
     "closing_lines",
     "fault",
+    "hears_results",
     "printable",
     "reporter_for",
 ]

@@ -30,6 +30,8 @@ class BarReporter:
         clock: seconds on a clock that only goes forward.
     """
 
+    hears_results = False
+
     def __init__(self, outlet: Outlet, *, files: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         from .meter import Meter  # noqa: PLC0415 - tqdm is for those who look at bars
 

@@ -23,6 +23,8 @@ class LineReporter:
         clock: seconds on a clock that only goes forward.
     """
 
+    hears_results = False
+
     def __init__(self, outlet: Outlet, clock: Callable[[], float] = time.monotonic) -> None:
         self._outlet = outlet
         self._clock = clock

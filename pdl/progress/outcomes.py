@@ -22,6 +22,7 @@ class OutcomeLog:
     def __init__(self, line: Callable[[str], None], verbosity: int) -> None:
         self._line = line
         self._verbosity = verbosity
+        self.hears_results = verbosity > 0
 
     def on(self, event: Reported) -> None:
         if isinstance(event, Progress):

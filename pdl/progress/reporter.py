@@ -11,10 +11,13 @@ Reported = Progress | Result | Notice
 
 
 class Reporter(Protocol):
-    """Who is told how a run goes; only the loop calls it, in the caller's thread."""
+    """Who is told how a run goes; only the loop calls it, in the caller's thread.
+
+    One that has `hears_results` and finds it False is told of no `Result`, of which there are many.
+    """
 
     def on(self, event: Reported) -> None:
-        """Take note; cheap for a Result, of which there are many."""
+        """Take note; cheap for a Result."""
 
     def close(self) -> None:
         """Show the last state and leave the terminal as it should be."""
@@ -22,6 +25,8 @@ class Reporter(Protocol):
 
 class Silent:
     """Says nothing."""
+
+    hears_results = False
 
     def on(self, event: Reported) -> None:
         pass
@@ -35,11 +40,18 @@ class Tee:
 
     def __init__(self, reporters: Sequence[Reporter]) -> None:
         self._reporters = reporters
+        self._hearing = [each for each in reporters if hears_results(each)]
+        self.hears_results = bool(self._hearing)
 
     def on(self, event: Reported) -> None:
-        for reporter in self._reporters:
+        for reporter in self._hearing if isinstance(event, Result) else self._reporters:
             reporter.on(event)
 
     def close(self) -> None:
         for reporter in self._reporters:
             reporter.close()
+
+
+def hears_results(reporter: Reporter) -> bool:
+    """Whether a reporter wants to be told of every `Result`."""
+    return bool(getattr(reporter, "hears_results", True))

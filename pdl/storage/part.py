@@ -44,7 +44,8 @@ class PartFile:
             BlockingIOError: somebody else holds the part.
             IsADirectoryError: a folder stands in its place.
         """
-        self._begin_digest()
+        if self._algorithm is not None:
+            self._begin_digest(self._algorithm)
         self._create()
 
     def _create(self, *, shared: bool = False) -> None:
@@ -64,7 +65,8 @@ class PartFile:
             PartLost: the part is missing, shorter or not ours.
             BlockingIOError: somebody else holds the part.
         """
-        self._begin_digest()
+        if self._algorithm is not None:
+            self._begin_digest(self._algorithm)
         fd, found = reopen(self._path)
         try:
             self._check(found, size)
@@ -133,10 +135,9 @@ class PartFile:
         if found.st_size < size:
             raise lost(self._path, f"it has {found.st_size} bytes of {size}")
 
-    def _begin_digest(self) -> None:
-        if self._algorithm is not None:
-            # MD5 and SHA-1 detect damage here; some systems forbid them for anything else
-            self._digest = hashlib.new(self._algorithm, usedforsecurity=False)
+    def _begin_digest(self, algorithm: str) -> None:
+        # MD5 and SHA-1 detect damage here; some systems forbid them for anything else
+        self._digest = hashlib.new(algorithm, usedforsecurity=False)
 
     def _digest_existing(self, fd: int, size: int) -> None:
         os.lseek(fd, 0, os.SEEK_SET)

@@ -147,7 +147,7 @@ class CurlEngine:
         """Take back what libcurl is done with."""
         for curl, code, message in self._loop.ended():
             carriage = self._carried[curl]
-            if carriage.wants_another_connection(message):
+            if code and carriage.wants_another_connection(message):
                 self._loop.remove(curl)
                 self._loop.add(curl)
                 continue

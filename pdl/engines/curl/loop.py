@@ -8,7 +8,7 @@ A generator that waits inside of a `try` catches it, and its `send` is written i
 from __future__ import annotations
 
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any
 
@@ -40,6 +40,10 @@ class Loop:
         self._bell.setblocking(False)
         self._ringer.setblocking(False)
         self._watch.heed([(self._bell.fileno(), pycurl.POLL_IN)])
+        self.add: Callable[[Any], None] = self._multi.add_handle
+        """Begin a handle's transfer at the next turn."""
+        self.remove: Callable[[Any], None] = self._multi.remove_handle
+        """End a handle's transfer, whatever its state; its connection ends too unless the response was complete."""
 
     # -- what libcurl says
 
@@ -60,19 +64,11 @@ class Loop:
 
     # -- what the engine wants
 
-    def add(self, handle: Any) -> None:
-        """Begin a handle's transfer at the next turn."""
-        self._multi.add_handle(handle)
-
-    def remove(self, handle: Any) -> None:
-        """End a handle's transfer, whatever its state; its connection ends too unless the response was complete."""
-        self._multi.remove_handle(handle)
-
     def run_through(self, handle: Any) -> None:
         """Have a handle's transfer run to its end, which it finds before it has a connection."""
-        self._multi.add_handle(handle)
+        self.add(handle)
         self._go_on()
-        self._multi.remove_handle(handle)
+        self.remove(handle)
         handle.close()
 
     def ring(self) -> None:
