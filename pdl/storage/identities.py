@@ -134,12 +134,12 @@ class _Segment:
         import tempfile  # noqa: PLC0415 - takes time, and only long lists have segments
 
         self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - close() does it
-        self._fences: list[int] = []
+        self._fences = array("Q")
         self.count = 0
 
     def write(self, entries: list[int]) -> None:
         """Append entries; they sort after all before."""
-        self._fences.extend(entries[-self.count % _BLOCK :: _BLOCK])
+        self._fences.fromlist(entries[-self.count % _BLOCK :: _BLOCK])
         data = memoryview(array("Q", entries).tobytes())
         self._file.seek(8 * self.count)
         while data:
