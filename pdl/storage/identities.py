@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import IO
 
-_GATHERED = 1 << 15
+_GATHERED = 1 << 13
 """Entries in memory before they become a segment."""
 _FAN = 4
 """Segments that become one of the next level."""
