@@ -7,6 +7,7 @@ import filecmp
 import math
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -61,6 +62,8 @@ SPANS_KEPT_EVERY = 1.0
 NEWS_EVERY = 0.1
 """Seconds between two `Progress` snapshots."""
 _RUNNING_SHOWN = 8
+_ENDED_TOGETHER = 128
+"""Downloads that wait to be published, at the most, while there is something for the engine to do."""
 _TOLD_AT_ONCE = 250
 """Results that the ledger is told of together, if so many come between two snapshots."""
 
@@ -90,6 +93,7 @@ class Run:
         self._unwritten: list[Result] = []  # what the ledger has yet to be told
         self._fetched: list[tuple[Result, Outcome]] = []  # the same, of files that have come
         self._untold: list[Result] = []  # what reporter and caller have yet to be told
+        self._ended: deque[Ended] = deque()  # what has come and is yet to be published
         _check_list(source, settings)
         self._started = time.monotonic()
         self._deadline = math.inf if settings.deadline is None else self._started + settings.deadline
@@ -171,8 +175,11 @@ class Run:
                 self._under_way = self._scheduler.active
                 if self._held and (not self._scheduler.active or self._held.is_due(time.monotonic())):
                     self._settle_held(self._held)
-                for event in self._wait(0.0 if self._untold else self._patience()):
+                events = self._wait(0.0 if self._untold or self._ended else self._patience())
+                for event in events:
                     self._learn(event)
+                if not events or not self._punctual or len(self._ended) >= _ENDED_TOGETHER:
+                    self._end_all()
                 if self._unchecked:
                     self._end_checked(self._unchecked)
                 self._give_up()
@@ -316,7 +323,9 @@ class Run:
             outcome = outcome._replace(verdict=Verdict.STOPPED)
         task.size = outcome.partial.size if outcome.partial is not None else 0
         ended = self._scheduler.finished(event.attempt, outcome, now)
-        if ended is not None:
+        if ended is not None and ended.outcome.verdict is Verdict.DONE:
+            self._ended.append(ended)
+        elif ended is not None:
             self._end(ended)
         elif task.split is not None:
             task.size = task.split.size
@@ -381,6 +390,11 @@ class Run:
         for notice in self._scheduler.notices:
             self._reporter.on(notice)
         self._scheduler.notices.clear()
+
+    def _end_all(self) -> None:
+        """Publish what has come; with punctual engines the requests that follow are on their way by then."""
+        while self._ended:
+            self._end(self._ended.popleft())
 
     def _end(self, ended: Ended) -> None:
         if self._unchecked is not None and ended.task.split is not None and ended.outcome.verdict is Verdict.DONE:
@@ -495,6 +509,10 @@ class Run:
             self._ledger.flush()
         for result, _ in settled:
             self._count(result)
+
+    def _settle_last(self) -> None:
+        if self._held:
+            self._settle_held(self._held)
 
     def _flush_held(self, held: Held) -> dict[int, OSError]:
         """Flush the ledger's paths, which no file may have before, and the parts; answers what failed, by row."""
@@ -633,7 +651,8 @@ class Run:
     @property
     def _size_waiting(self) -> int:
         """Bytes of what has come and is not published yet."""
-        return sum(waiting.size for waiting in (self._held, self._unchecked) if waiting)
+        waiting = sum(each.outcome.size for each in self._ended)
+        return waiting + sum(waiting.size for waiting in (self._held, self._unchecked) if waiting)
 
     # -- the end
 
@@ -644,7 +663,7 @@ class Run:
 
     @property
     def _is_complete(self) -> bool:
-        return self._is_read and self._scheduler.total == 0 and not self._unchecked
+        return self._is_read and self._scheduler.total == 0 and not self._ended and not self._unchecked
 
     def close(self) -> None:
         """Stop, keep part files, and write down everything that is known; again does nothing."""
@@ -667,7 +686,8 @@ class Run:
         now = time.monotonic()
         self._seconds = now - self._started
         self._under_way = 0
-        steps: list[Callable[[], object]] = [partial(self._settle_held, self._held)] if self._held else []
+        steps: list[Callable[[], object]] = [self._end_all]
+        steps += [self._settle_last] if self._held is not None else []
         steps += [self._unchecked.close] if self._unchecked is not None else []
         steps += [self._tell_verified, self._close_ledger]
         steps += [self._intake.close, self._publisher.close, self._close_failed]

@@ -109,7 +109,10 @@ def test_a_disk_that_is_found_full_at_the_end_of_a_file_gives_no_file(
     with monkeypatch.context() as patch:
         put_on(fault, module, patch, tmp_path_factory.mktemp("disk"))
         summary = pdl.download_all(map(server.url, targets), tmp_path, engine=engine_name, jobs=1, progress=notices)
-    assert (summary.exit_code, summary.failed_by_kind, summary.left) == (5, {"disk": 1}, 1)
+    # where the next request goes out before a file is published, that one may come, too
+    late = module is publish and summary.left == 0
+    assert (summary.exit_code, summary.failed_by_kind) == (5, {"disk": 2 if late else 1})
+    assert summary.left == (0 if late else 1)
     assert len(notices.messages) == 1
     assert files_in(tmp_path) == {}
     assert_next_run_completes(server, targets, tmp_path, engine_name)

@@ -14,6 +14,9 @@ import pycurl
 from pdl.patterns import pattern
 
 READ, WRITE = pycurl.CSELECT_IN, pycurl.CSELECT_OUT
+_AT_ONCE = 32
+"""Sockets that are told of at once: what has ended by them is followed by other requests before the next ones."""
+
 Wish = tuple[int, int]
 """A descriptor, and what libcurl wants of it."""
 
@@ -118,7 +121,7 @@ class EpollWatch:
     def ready(self, timeout: float) -> list[tuple[int, int]]:
         """As `SelectorWatch` does."""
         found = []
-        for descriptor, events in self._epoll.poll(timeout):
+        for descriptor, events in self._epoll.poll(timeout, _AT_ONCE):
             if descriptor not in self._wanted:  # most likely the server closed a connection that was kept
                 self._end_if_spoiled(descriptor)
                 self._drop(descriptor)
