@@ -134,6 +134,7 @@ class _Host:
     settled: bool = False  # it has answered, and the last connection to it came about
     answered: bool = False
     misses: int = 0  # connections in a row that did not come about
+    speaking: int = 0  # attempts under way whose answers have begun to come
     outage: Outage[Task] | None = None
 
     @property
@@ -189,6 +190,7 @@ class Scheduler:
         self._shortages = 0  # in a row
         self._proxies: dict[str, Proxy[Task]] = {}  # those that have failed, and not worked since
         self._outages: Outages[Task] = Outages()
+        self._answered: set[int] = set()  # attempts under way whose answers have begun to come
         self._given_up = 0  # hosts
         self._block_private = settings.block_private
         self._lost: list[tuple[Task, Outcome]] = []  # cannot go where they were to go
@@ -327,6 +329,9 @@ class Scheduler:
         host = task.host
         assert host is not None
         host.active -= 1
+        if attempt in self._answered:
+            self._answered.remove(attempt)
+            host.speaking -= 1
         if outcome.ranges_ignored:
             self._never_resume(host.name)
         if task.split is None or self._is_whole_answer(task, outcome):
@@ -339,7 +344,7 @@ class Scheduler:
         if outcome.unreachable:
             self._miss(host, task, now)
         elif not host.settled:
-            self._hear(host, task, outcome)
+            self._hear(host, task, outcome, now)
         proxy = self._routes.proxy(task.url) if self._routes.has_proxies else None
         if task.split is None:
             ended = self._decide(task, outcome, host, now)
@@ -409,6 +414,8 @@ class Scheduler:
             self._pause(host, outcome, now)
         if host is not None and (given_up := _given_up(host, outcome)) is not None:
             return self._next_mirror(task, given_up, now)
+        if _is_busy(host, outcome) and len(task.mirrors) == 1:
+            return self._again(task, now)
         further = retry.further_tries(outcome)
         if further == 0:
             return self._next_mirror(task, outcome, now)
@@ -497,16 +504,19 @@ class Scheduler:
             self._enqueue(task, first=True)
 
     def responded(self, attempt: int, status: int, partial: Partial | None) -> bool:
-        """The head has come of an attempt for a span; whether other attempts may fetch the rest of its file."""
+        """The head of an answer has come; whether other attempts may fetch the rest of its file."""
         task = self._active[attempt]
+        assert task.host is not None
+        if attempt not in self._answered:
+            self._answered.add(attempt)
+            task.host.speaking += 1
+        if not task.host.settled:
+            self._found_alive(task.host)  # which else is known at an attempt's end only
+            self._list(task.host, -math.inf)
         if task.split is None or not self._plan(task, task.split, status, partial):
             return False
         if partial is not None:
             task.split.advance(attempt, partial.size)
-        host = task.host
-        if host is not None and host.outage is None:
-            host.settled = host.answered = True  # which else is known at an attempt's end only
-            self._list(host, -math.inf)
         return True
 
     def _plan(self, task: Task, spans: Spans, status: int | None, partial: Partial | None) -> bool:
@@ -569,6 +579,9 @@ class Scheduler:
             self._pause(host, outcome, now)
         if (given_up := _given_up(host, outcome)) is not None:
             return given_up
+        if _is_busy(host, outcome):
+            task.split.put_back(piece)
+            return None
         if not piece.may_fail(outcome.kind, self._settings.retries, retry.further_tries(outcome)):
             return outcome
         if outcome.unreachable and host.outage is not None:
@@ -732,30 +745,37 @@ class Scheduler:
                 message = f"{host.name} does not answer: its downloads wait while one at a time tries it again"
                 self.notices.append(Notice(message, verbosity=1))
         elif outage.end_of(task):
-            outage.probes += 1
+            outage.probes += not host.speaking  # one that sends to others is busy, and not dead
         else:
             return
-        if outage.exhausted:
+        if outage.exhausted and not host.speaking:
             self._give_up_host(host, outage, now)
         else:
             heapq.heappush(self._later, (now + outage.delay(), next(self._order), outage))
 
-    def _hear(self, host: _Host, task: Task, outcome: Outcome) -> None:
+    def _hear(self, host: _Host, task: Task, outcome: Outcome, now: float) -> None:
         """An attempt ended otherwise, which may be a sign of life."""
         outage = host.outage
+        probed = outage is not None and outage.end_of(task)
+        # the time for the file was over, or a connection from before the outage has fallen silent
+        silent = self._is_too_late(task, now) or (outage is not None and not probed)
         if (
             outcome.verdict is Verdict.STOPPED
             or outcome.kind in _UNTOLD
             or outcome.proxy_failed
             or outcome.errno in SHORTAGES
+            or (outcome.kind is Kind.TIMEOUT and silent)
         ):
-            if outage is not None and outage.end_of(task):
+            if outage is not None and probed:
                 outage.due = True
             return
+        self._found_alive(host, answered=outcome.kind not in _NO_ANSWER)
+
+    def _found_alive(self, host: _Host, *, answered: bool = True) -> None:
+        """A host has shown a sign of life; what waited for one may go."""
         host.misses = 0
-        host.answered = host.answered or outcome.kind not in _NO_ANSWER
-        host.settled = host.answered
-        if outage is not None:
+        host.answered = host.settled = host.answered or answered
+        if (outage := host.outage) is not None:
             host.outage = None
             self._outages.over(outage)
             self.notices.append(Notice(f"{host.name} answers again", verbosity=1))
@@ -931,6 +951,11 @@ def _given_up(host: _Host, outcome: Outcome) -> Outcome | None:
         return None
     assert host.outage.failure is not None
     return host.outage.failure._replace(timings=outcome.timings)
+
+
+def _is_busy(host: _Host | None, outcome: Outcome) -> bool:
+    """Whether no connection came about as the host is busy with others; then it is waited for, at no cost."""
+    return outcome.unreachable and host is not None and host.outage is not None and host.speaking > 0
 
 
 def _beyond(proxy: Proxy[Task]) -> Outcome:
