@@ -37,6 +37,9 @@ RELIEF = 1.0
 SHORTAGES_WAITED_FOR = 5
 """Lacks of descriptors in a row, with nothing under way that could give any back, until they are failures."""
 
+REMEMBERED = 16_384
+"""Hosts that have answered and of which nothing is wanted now, that are remembered."""
+
 DEAD_HOSTS_TOLD = 10
 """Hosts that are given up, of which everybody is told; of further ones only who wants to know more."""
 
@@ -190,6 +193,7 @@ class Scheduler:
         self._shortages = 0  # in a row
         self._proxies: dict[str, Proxy[Task]] = {}  # those that have failed, and not worked since
         self._outages: Outages[Task] = Outages()
+        self._past: dict[str, int] = {}  # `misses` of hosts that have answered, the longest unwanted first
         self._answered: set[int] = set()  # attempts under way whose answers have begun to come
         self._given_up = 0  # hosts
         self._block_private = settings.block_private
@@ -643,6 +647,8 @@ class Scheduler:
         host = self._hosts.get(name)
         if host is None:
             host = self._hosts[name] = _Host(name)
+            if (misses := self._past.pop(name, None)) is not None:
+                host.answered, host.misses, host.settled = True, misses, not misses
             if self._outages:
                 host.outage = self._outages.get(name)
         task.host = host
@@ -705,6 +711,10 @@ class Scheduler:
             return
         if self._hosts.get(host.name) is host:  # after two pauses it comes twice, and may have been replaced
             del self._hosts[host.name]
+            if host.answered:
+                self._past[host.name] = host.misses
+                if len(self._past) > REMEMBERED:
+                    del self._past[next(iter(self._past))]
 
     def _never_resume(self, host: str) -> None:
         self._no_resume[host] = None

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from deaf import Deaf
 from faultserver import FaultServer
-from test_scheduler import DONE, GONE, SHORT, STOPPED, World
+from test_scheduler import DONE, GONE, SHORT, STOPPED, World, redirect
 
 import pdl
+from pdl import scheduler
 from pdl.errors import Kind
 from pdl.model import Attempt, Outcome, Verdict
 from pdl.outage import Outage, Outages
@@ -152,6 +153,37 @@ def test_a_host_that_has_answered_is_suspected_later_and_has_all_the_time():
     assert probe.connect_within is None
     world.end(late, DONE)
     assert world.scheduler.notices[-1].message == "h answers again"
+
+
+def test_a_host_is_known_to_have_answered_when_nothing_was_wanted_of_it_meanwhile():
+    world = World(capacity=1, retries=2, retry_delay=1.0)
+    for n in range(6):
+        world.add(f"http://h/{n}")
+    for _ in range(2):
+        world.end(world.next_try(), redirect("http://cdn/"))
+        world.end(world.next_try(), DONE)
+    tries = []
+    while world.scheduler.total:
+        attempt = world.next_try()
+        if authority(attempt) == "h":
+            world.end(attempt, redirect("http://cdn/"))
+            continue
+        tries.append(attempt.connect_within)
+        if world.end(attempt, UNREACHABLE) is not None:
+            break
+    assert len(tries) >= 3
+    assert set(tries) == {None}, "it has all the time"
+    assert "cdn does not answer" in world.scheduler.notices[0].message
+
+
+def test_it_is_remembered_of_so_many_hosts(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(scheduler, "REMEMBERED", 2)
+    world = World(retries=1)
+    for host in "abc":
+        world.add(f"http://{host}/1")
+        world.end(world.next_try(), DONE)
+    assert world.scheduler._hosts == {}
+    assert list(world.scheduler._past) == ["b", "c"]
 
 
 def busy_world(**options: object) -> tuple[World, Attempt, list[Attempt]]:
