@@ -16,6 +16,8 @@ SUSPECTED = 3
 _BUDGET = 0.9
 """Of the time to connect: how long a host that has never answered is tried further. So all of it takes less than
 twice that time."""
+_AT_MOST = 4
+"""Tries that this time is divided by; more of them take longer, or no connection could come about in any."""
 _WAITED = 1 / 3
 """Of the time for one further try: how much of it may be spent before it begins."""
 _LEFT_ALONE = 60.0
@@ -58,7 +60,7 @@ class Outage(Generic[Waiting]):
         self._retries = retries
         self._retry_delay = retry_delay
         self._timeout = connect_timeout
-        self._share = _BUDGET * connect_timeout / max(1, retries)
+        self._share = _BUDGET * connect_timeout / min(max(1, retries), _AT_MOST)
         self._rounds = 0
         self._probe: Waiting | None = None
 

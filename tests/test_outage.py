@@ -186,6 +186,15 @@ def test_it_is_remembered_of_so_many_hosts(monkeypatch: pytest.MonkeyPatch):
     assert list(world.scheduler._past) == ["b", "c"]
 
 
+@pytest.mark.parametrize(("retries", "least"), [(1, 6.0), (4, 1.5), (20, 1.5)])
+def test_every_try_has_time_enough_for_a_connection(retries: int, least: float):
+    world = World(retries=retries)
+    world.add("http://far/")
+    lose(world, world.start_all())
+    probe = world.next_try()
+    assert probe.connect_within == pytest.approx(least)
+
+
 def busy_world(**options: object) -> tuple[World, Attempt, list[Attempt]]:
     """A host that sends a long file to the first attempt, and drops the connections of three others."""
     world = World(capacity=4, **options)
