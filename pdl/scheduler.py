@@ -138,7 +138,7 @@ class _Host:
     answered: bool = False
     misses: int = 0  # connections in a row that did not come about
     speaking: int = 0  # attempts under way whose answers have begun to come
-    outage: Outage[Task] | None = None
+    outage: Outage | None = None
 
     @property
     def parked(self) -> bool:
@@ -192,7 +192,7 @@ class Scheduler:
         self._relief = math.inf  # when more than `_capacity` may be carried again, if that was lowered
         self._shortages = 0  # in a row
         self._proxies: dict[str, Proxy[Task]] = {}  # those that have failed, and not worked since
-        self._outages: Outages[Task] = Outages()
+        self._outages: Outages = Outages()
         self._past: dict[str, int] = {}  # `misses` of hosts that have answered, the longest unwanted first
         self._answered: set[int] = set()  # attempts under way whose answers have begun to come
         self._given_up = 0  # hosts
@@ -258,12 +258,12 @@ class Scheduler:
                 self._forget(host)
                 continue
             host.active += 1
-            within = None
-            if host.outage is not None:
-                host.outage.send(task)
-                within = host.outage.limit
+            outage = host.outage
+            attempt = self._attempt(task, now, None if outage is None else outage.limit)
+            if outage is not None:
+                outage.send(attempt.id)
             self._list(host, now)
-            return self._attempt(task, now, within)
+            return attempt
         return None
 
     def wake_up(self) -> float:
@@ -346,9 +346,9 @@ class Scheduler:
         if self._shortages and outcome.errno not in SHORTAGES:
             self._shortages = 0
         if outcome.unreachable:
-            self._miss(host, task, now)
+            self._miss(host, attempt, now)
         elif not host.settled:
-            self._hear(host, task, outcome, now)
+            self._hear(host, attempt, task, outcome, now)
         proxy = self._routes.proxy(task.url) if self._routes.has_proxies else None
         if task.split is None:
             ended = self._decide(task, outcome, host, now)
@@ -723,7 +723,7 @@ class Scheduler:
 
     # -- hosts that do not answer
 
-    def _may_try(self, host: _Host, outage: Outage[Task], now: float) -> bool:
+    def _may_try(self, host: _Host, outage: Outage, now: float) -> bool:
         """Whether a download may try a host that does not answer; those of one that was given up are lost."""
         if outage.given_up and now >= outage.again_at:
             outage.resume()
@@ -734,8 +734,8 @@ class Scheduler:
             self._forget(host)
         return outage.due
 
-    def _miss(self, host: _Host, task: Task, now: float) -> None:
-        """No connection to a host came about."""
+    def _miss(self, host: _Host, attempt: int, now: float) -> None:
+        """An attempt came to no connection."""
         host.settled, host.misses = False, host.misses + 1
         outage = host.outage
         if outage is None:
@@ -754,7 +754,7 @@ class Scheduler:
             if not outage.exhausted:
                 message = f"{host.name} does not answer: its downloads wait while one at a time tries it again"
                 self.notices.append(Notice(message, verbosity=1))
-        elif outage.end_of(task):
+        elif outage.end_of(attempt):
             outage.probes += not host.speaking  # one that sends to others is busy, and not dead
         else:
             return
@@ -763,10 +763,10 @@ class Scheduler:
         else:
             heapq.heappush(self._later, (now + outage.delay(), next(self._order), outage))
 
-    def _hear(self, host: _Host, task: Task, outcome: Outcome, now: float) -> None:
+    def _hear(self, host: _Host, attempt: int, task: Task, outcome: Outcome, now: float) -> None:
         """An attempt ended otherwise, which may be a sign of life."""
         outage = host.outage
-        probed = outage is not None and outage.end_of(task)
+        probed = outage is not None and outage.end_of(attempt)
         # the time for the file was over, or a connection from before the outage has fallen silent
         silent = self._is_too_late(task, now) or (outage is not None and not probed)
         if (
@@ -800,7 +800,7 @@ class Scheduler:
             else:
                 host.queue.append(task)
 
-    def _give_up_host(self, host: _Host, outage: Outage[Task], now: float) -> None:
+    def _give_up_host(self, host: _Host, outage: Outage, now: float) -> None:
         """All that waits for a host fails, and so does what comes soon."""
         outage.give_up(now)
         assert outage.failure is not None

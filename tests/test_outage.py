@@ -328,7 +328,7 @@ def test_of_many_dead_hosts_not_everybody_is_told():
 
 def test_the_longest_known_outage_makes_room(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Outages, "MOST", 3)
-    outages: Outages[object] = Outages()
+    outages: Outages = Outages()
     assert not outages
     for host in "abcd":
         outages.add(Outage(host, answered=False, retries=1, retry_delay=1.0, connect_timeout=1.0))

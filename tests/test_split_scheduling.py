@@ -406,6 +406,26 @@ def test_a_host_that_stops_answering_keeps_what_came():
     assert tries < 20
 
 
+def test_only_the_try_of_a_host_counts_as_one_though_its_file_has_older_attempts():
+    here = world(retries=1, retry_delay=0.01)
+    here.add(URL)
+    probe, *attempts = under_way(here)
+    assert here.end(probe, came(probe)) is None
+    attempts += here.start_all()
+    *three, last = attempts
+    for attempt in three:
+        assert here.end(attempt, MISSED) is None
+    here.go_on()
+    (tried,) = here.start_all()
+    assert here.end(last, MISSED) is None
+    assert here.start() is None, "one at a time tries it"
+    here.now += 100
+    assert here.start() is None
+    assert len(here.scheduler.notices) == 1, "it is not given up"
+    assert here.end(tried, came(tried)) is None
+    assert here.scheduler.notices[-1].message == "h answers again"
+
+
 def test_a_place_that_was_lost_ends_no_file_that_has_ended_otherwise():
     here = world(proxy="http://proxy:1", retries=0)
     others = [here.add(f"http://other/{number}", size=1) for number in range(SUSPECTED)]
