@@ -262,6 +262,8 @@ class Scheduler:
             attempt = self._attempt(task, now, None if outage is None else outage.limit)
             if outage is not None:
                 outage.send(attempt.id)
+            if self._proxies and attempt.proxy in self._proxies:
+                self._proxies[attempt.proxy].send(attempt.id)
             self._list(host, now)
             return attempt
         return None
@@ -355,7 +357,7 @@ class Scheduler:
         else:
             ended = self._decide_span(task, attempt, outcome, host, now)
         if proxy is not None:
-            self._judge_proxy(proxy, task, outcome, now)
+            self._judge_proxy(proxy, attempt, outcome, now)
         if host.queue:
             self._list(host, now)
         else:
@@ -819,7 +821,7 @@ class Scheduler:
             return False
         url = self._routes.proxy(task.url)
         proxy = self._proxies.get(url) if url is not None else None
-        if proxy is None or proxy.admits(task):
+        if proxy is None or proxy.admits_next():
             return True
         if proxy.is_dead:
             self._lost.append((task, _beyond(proxy)))
@@ -843,14 +845,14 @@ class Scheduler:
         ended = [self._lose(task, failure, now) for task, failure in lost.items()]
         return [each for each in ended if each is not None]
 
-    def _judge_proxy(self, url: str, task: Task, outcome: Outcome, now: float) -> None:
+    def _judge_proxy(self, url: str, attempt: int, outcome: Outcome, now: float) -> None:
         """What the end of an attempt says of the proxy that it went through."""
         proxy = self._proxies.get(url)
         if proxy is None:
             if not outcome.proxy_failed:
                 return
             proxy = self._proxies[url] = Proxy(url)
-        probed = proxy.end_of(task)
+        probed = proxy.end_of(attempt)
         if proxy.is_dead:
             return
         if shows_that_it_works(outcome):

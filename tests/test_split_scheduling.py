@@ -21,6 +21,7 @@ LEAST = 64 << 10
 URL = "http://h/large"
 TOTAL = 6 * LEAST
 MISSED = Outcome(Verdict.FAILED, Kind.TIMEOUT, "no connection within 10 s", unreachable=True)
+REFUSED = Outcome(Verdict.FAILED, Kind.PROXY, "refused", proxy_failed=True)
 
 
 def world(**options: object) -> World:
@@ -426,6 +427,22 @@ def test_only_the_try_of_a_host_counts_as_one_though_its_file_has_older_attempts
     assert here.scheduler.notices[-1].message == "h answers again"
 
 
+def test_only_the_try_of_a_proxy_counts_as_one_though_its_file_has_older_attempts():
+    here = world(proxy="http://proxy:1", retries=1, retry_delay=0.01)
+    here.add(URL)
+    *three, last = under_way(here)
+    for attempt in three:
+        assert here.end(attempt, REFUSED) is None
+    here.go_on()
+    tried = here.next_try()
+    assert here.end(last, REFUSED) is None
+    here.now += 100
+    assert here.start() is None, "one at a time tries it"
+    assert len(here.scheduler.notices) == 1, "it is not given up"
+    assert here.end(tried, came(tried)) is None
+    assert here.start() is not None
+
+
 def test_a_place_that_was_lost_ends_no_file_that_has_ended_otherwise():
     here = world(proxy="http://proxy:1", retries=0)
     others = [here.add(f"http://other/{number}", size=1) for number in range(SUSPECTED)]
@@ -433,8 +450,7 @@ def test_a_place_that_was_lost_ends_no_file_that_has_ended_otherwise():
     task = here.add(URL)
     probe, *spans_of_it = under_way(here)
     assert here.end(probe, came(probe)) is None  # so the next span is in line when the proxy is given up
-    refused = Outcome(Verdict.FAILED, Kind.PROXY, "refused", proxy_failed=True)
-    ends = [here.end(attempt, refused) for attempt in begun]
+    ends = [here.end(attempt, REFUSED) for attempt in begun]
     assert [each.task for each in ends if each is not None] == others
     ends = [here.end(attempt, GONE) for attempt in spans_of_it]
     assert ends[:-1] == [None, None]
