@@ -588,6 +588,10 @@ class Scheduler:
         if _is_busy(host, outcome):
             task.split.put_back(piece)
             return None
+        if _is_crowded(outcome) and task.split.narrow():
+            self._give_up_places(task, task.split)  # there may be more than are wanted now
+            task.split.put_back(piece)
+            return None
         if not piece.may_fail(outcome.kind, self._settings.retries, retry.further_tries(outcome)):
             return outcome
         if outcome.unreachable and host.outage is not None:
@@ -968,6 +972,13 @@ def _given_up(host: _Host, outcome: Outcome) -> Outcome | None:
 def _is_busy(host: _Host | None, outcome: Outcome) -> bool:
     """Whether no connection came about as the host is busy with others; then it is waited for, at no cost."""
     return outcome.unreachable and host is not None and host.outage is not None and host.speaking > 0
+
+
+def _is_crowded(outcome: Outcome) -> bool:
+    """Whether a span may have been refused because others are under way: servers have limits for each client."""
+    if outcome.status is None:
+        return outcome.kind in (Kind.CONNECT, Kind.RESET) and outcome.errno is None
+    return outcome.kind is Kind.HTTP and outcome.status in (429, 503)
 
 
 def _beyond(proxy: Proxy[Task]) -> Outcome:

@@ -662,9 +662,10 @@ def test_spans_are_cut_or_refused_behind_the_first_request(server):
 
 
 def test_a_span_stalls_at_first_only(server):
-    target = "/span/stalled?size=9000"
+    target = "/span/stalled?size=9000&refused=1"
     server.release(target)
     assert ask(server, target, "Range: bytes=0-8000").body == server.content(target)[:8001]
+    assert ask(server, target, "Range: bytes=100-8000").status == 503
     assert ask(server, target, "Range: bytes=100-8000").body == server.content(target)[100:8001]
 
 

@@ -343,6 +343,36 @@ def test_a_worker_s_second_death_on_the_same_span_ends_the_file():
     assert ends[-1].outcome.kind is Kind.WORKER
 
 
+@pytest.mark.parametrize("refusal", [busy(None), Outcome(Verdict.FAILED, Kind.CONNECT, "refused"), RESET])
+def test_a_span_that_is_refused_beside_others_has_their_number_for_a_limit(refusal: Outcome):
+    here = world(retries=0)
+    task = here.add(URL)
+    probe, first, second, third = under_way(here)
+    assert here.end(third, refusal) is None
+    assert here.end(second, refusal) is None
+    assert here.start() is None
+    assert here.end(probe, came(probe)) is None
+    again = here.start_all()
+    assert spans(again) == [(2, 3)]
+    ended = complete(here, [first, *again])
+    assert ended is not None
+    assert (ended.outcome.verdict, task.attempts) == (Verdict.DONE, 6 + 2)
+
+
+def test_a_span_that_is_refused_alone_has_its_tries():
+    here = world(retries=1, retry_delay=0)
+    here.add(URL)
+    probe, *others = under_way(here)
+    for attempt in others:
+        assert here.end(attempt, busy(None)) is None
+    assert here.end(probe, came(probe)) is None
+    (one,) = here.start_all()
+    assert here.end(one, busy(None)) is None
+    ended = here.end(here.next_try(), busy(None))
+    assert ended is not None
+    assert ended.outcome.kind is Kind.HTTP
+
+
 def test_a_host_that_asks_for_a_pause_has_it_from_all_spans():
     here = world(per_host=2)
     here.add(URL)
@@ -351,7 +381,7 @@ def test_a_host_that_asks_for_a_pause_has_it_from_all_spans():
     here.end(probe, came(probe))
     assert here.start() is None
     here.now += 5
-    assert len(here.start_all()) == 2
+    assert len(here.start_all()) == 1, "it gets no more at once than it had then"
 
 
 def test_a_host_that_asks_for_too_long_a_pause_ends_its_files_once():

@@ -57,8 +57,15 @@ def cut_behind(ask: Ask) -> Steps:
 
 
 def stalled_at_first(ask: Ask) -> Steps:
-    """The first request gets but 5,000 bytes until the test releases the target, later ones what they ask for."""
-    return stall_in_body(ask, 5000) if ask.nth == 1 else whole(ask)
+    """The first request gets but 5,000 bytes until the test releases the target, later ones what they ask for.
+
+    Of these, the first `refused=N` (none) get 503.
+    """
+    if ask.nth == 1:
+        return stall_in_body(ask, 5000)
+    if ask.nth <= 1 + ask.whole("refused"):
+        return with_length(plain_reply(ask, 503, _NOT_THE_FILE))
+    return whole(ask)
 
 
 def busy_behind(ask: Ask) -> Steps:
