@@ -5,8 +5,6 @@ So a dead host costs its time-out once, and not once for each of its URLs.
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
-
 from . import retry
 from .errors import Kind
 from .model import Outcome, Verdict
@@ -16,16 +14,16 @@ SUSPECTED = 3
 _BUDGET = 0.9
 """Of the time to connect: how long a host that has never answered is tried further. So all of it takes less than
 twice that time."""
+_AT_MOST = 4
+"""Tries that this time is divided by; more of them take longer, or no connection could come about in any."""
 _WAITED = 1 / 3
 """Of the time for one further try: how much of it may be spent before it begins."""
 _LEFT_ALONE = 60.0
 """Seconds for which a host that was given up is not asked; twice as long each time, up to the next figure."""
 _LONGEST_LEFT_ALONE = 900.0
 
-Waiting = TypeVar("Waiting")
 
-
-class Outage(Generic[Waiting]):
+class Outage:
     """One host to which no connection comes about.
 
     Args:
@@ -58,9 +56,9 @@ class Outage(Generic[Waiting]):
         self._retries = retries
         self._retry_delay = retry_delay
         self._timeout = connect_timeout
-        self._share = _BUDGET * connect_timeout / max(1, retries)
+        self._share = _BUDGET * connect_timeout / min(max(1, retries), _AT_MOST)
         self._rounds = 0
-        self._probe: Waiting | None = None
+        self._probe: int | None = None
 
     def delay(self) -> float:
         """Seconds until the next try."""
@@ -77,13 +75,13 @@ class Outage(Generic[Waiting]):
         """There are no further tries."""
         return self.probes >= self._retries
 
-    def send(self, probe: Waiting) -> None:
-        """This one tries the host."""
+    def send(self, probe: int) -> None:
+        """This attempt tries the host; its file may have others under way, which began before."""
         self._probe, self.due = probe, False
 
-    def end_of(self, one: Waiting) -> bool:
+    def end_of(self, attempt: int) -> bool:
         """Whether what has ended was the try; then none is under way any more."""
-        if self._probe is not one:
+        if self._probe != attempt:
             return False
         self._probe = None
         return True
@@ -103,25 +101,25 @@ class Outage(Generic[Waiting]):
         self.probes = max(0, self._retries - 1)
 
 
-class Outages(Generic[Waiting]):
+class Outages:
     """The hosts that do not answer, by name; the longest known make room where there are too many."""
 
     MOST = 65_536
 
     def __init__(self) -> None:
-        self._known: dict[str, Outage[Waiting]] = {}
+        self._known: dict[str, Outage] = {}
 
     def __bool__(self) -> bool:
         return bool(self._known)
 
-    def get(self, host: str) -> Outage[Waiting] | None:
+    def get(self, host: str) -> Outage | None:
         return self._known.get(host)
 
-    def add(self, outage: Outage[Waiting]) -> None:
+    def add(self, outage: Outage) -> None:
         self._known[outage.host] = outage
         if len(self._known) > self.MOST:
             del self._known[next(iter(self._known))]
 
-    def over(self, outage: Outage[Waiting]) -> None:
+    def over(self, outage: Outage) -> None:
         """The host answers again."""
         self._known.pop(outage.host, None)

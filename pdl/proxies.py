@@ -35,7 +35,7 @@ class Proxy(Generic[Held]):
         """How often it was tried again in vain, since it seems dead."""
         self.is_dead = False
         self._failures = 0
-        self._probe: Held | None = None
+        self._probe: int | None = None  # 0 while it has no number yet
         self._may_probe = False
 
     @property
@@ -43,22 +43,27 @@ class Proxy(Generic[Held]):
         """Nothing but a probe may go through it."""
         return self._failures >= SUSPECTED
 
-    def admits(self, one: Held) -> bool:
-        """Whether this one may go through it now; while the proxy is suspected, it is the probe then."""
+    def admits_next(self) -> bool:
+        """Whether the next attempt may go through it now; while the proxy is suspected, it is the probe then."""
         if not self.is_suspected:
             return True
         if not self._may_probe or self.is_dead:
             return False
-        self._probe, self._may_probe = one, False
+        self._probe, self._may_probe = 0, False
         return True
+
+    def send(self, attempt: int) -> None:
+        """This one goes; its file may have others under way, which began before."""
+        if self._probe == 0:
+            self._probe = attempt
 
     def allow_probe(self) -> None:
         """The next one that asks may go."""
         self._may_probe = True
 
-    def end_of(self, one: Held) -> bool:
+    def end_of(self, attempt: int) -> bool:
         """Whether what has ended was the probe; then there is none any more."""
-        if self._probe is not one:
+        if self._probe != attempt:
             return False
         self._probe = None
         return True

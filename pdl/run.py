@@ -311,7 +311,7 @@ class Run:
                 self._learn_advance(event, task)
         else:
             task.total = event.length
-            if task.split is not None and self._learn_way(event, task):
+            if self._learn_way(event, task):
                 return
             if event.partial is not None:
                 self._keep_part(task, event.partial)
@@ -339,7 +339,10 @@ class Run:
     # -- files in spans
 
     def _learn_way(self, event: Responded, task: Task) -> bool:
-        """Have others fetch the rest of a file, if the answer to its probe, or to another span, allows that."""
+        """Have others fetch the rest of a file, if the answer to its probe, or to another span, allows that.
+
+        The scheduler learns of every answer, as it tells that a host is alive.
+        """
         planned = task.split is not None and task.split.is_planned
         if not self._scheduler.responded(event.attempt, event.status, event.partial):
             return False

@@ -37,6 +37,9 @@ RELIEF = 1.0
 SHORTAGES_WAITED_FOR = 5
 """Lacks of descriptors in a row, with nothing under way that could give any back, until they are failures."""
 
+REMEMBERED = 16_384
+"""Hosts that have answered and of which nothing is wanted now, that are remembered."""
+
 DEAD_HOSTS_TOLD = 10
 """Hosts that are given up, of which everybody is told; of further ones only who wants to know more."""
 
@@ -134,7 +137,8 @@ class _Host:
     settled: bool = False  # it has answered, and the last connection to it came about
     answered: bool = False
     misses: int = 0  # connections in a row that did not come about
-    outage: Outage[Task] | None = None
+    speaking: int = 0  # attempts under way whose answers have begun to come
+    outage: Outage | None = None
 
     @property
     def parked(self) -> bool:
@@ -188,7 +192,9 @@ class Scheduler:
         self._relief = math.inf  # when more than `_capacity` may be carried again, if that was lowered
         self._shortages = 0  # in a row
         self._proxies: dict[str, Proxy[Task]] = {}  # those that have failed, and not worked since
-        self._outages: Outages[Task] = Outages()
+        self._outages: Outages = Outages()
+        self._past: dict[str, int] = {}  # `misses` of hosts that have answered, the longest unwanted first
+        self._answered: set[int] = set()  # attempts under way whose answers have begun to come
         self._given_up = 0  # hosts
         self._block_private = settings.block_private
         self._is_limited = settings.max_time is not None or deadline is not None
@@ -253,12 +259,14 @@ class Scheduler:
                 self._forget(host)
                 continue
             host.active += 1
-            within = None
-            if host.outage is not None:
-                host.outage.send(task)
-                within = host.outage.limit
+            outage = host.outage
+            attempt = self._attempt(task, now, None if outage is None else outage.limit)
+            if outage is not None:
+                outage.send(attempt.id)
+            if self._proxies and attempt.proxy in self._proxies:
+                self._proxies[attempt.proxy].send(attempt.id)
             self._list(host, now)
-            return self._attempt(task, now, within)
+            return attempt
         return None
 
     def wake_up(self) -> float:
@@ -328,6 +336,9 @@ class Scheduler:
         host = task.host
         assert host is not None
         host.active -= 1
+        if attempt in self._answered:
+            self._answered.remove(attempt)
+            host.speaking -= 1
         if outcome.ranges_ignored:
             self._never_resume(host.name)
         if task.split is None or self._is_whole_answer(task, outcome):
@@ -338,16 +349,16 @@ class Scheduler:
         if self._shortages and outcome.errno not in SHORTAGES:
             self._shortages = 0
         if outcome.unreachable:
-            self._miss(host, task, now)
+            self._miss(host, attempt, now)
         elif not host.settled:
-            self._hear(host, task, outcome)
+            self._hear(host, attempt, task, outcome, now)
         proxy = self._routes.proxy(task.url) if self._routes.has_proxies else None
         if task.split is None:
             ended = self._decide(task, outcome, host, now)
         else:
             ended = self._decide_span(task, attempt, outcome, host, now)
         if proxy is not None:
-            self._judge_proxy(proxy, task, outcome, now)
+            self._judge_proxy(proxy, attempt, outcome, now)
         if host.queue:
             self._list(host, now)
         else:
@@ -410,6 +421,8 @@ class Scheduler:
             self._pause(host, outcome, now)
         if host is not None and (given_up := _given_up(host, outcome)) is not None:
             return self._next_mirror(task, given_up, now)
+        if _is_busy(host, outcome) and len(task.mirrors) == 1:
+            return self._again(task, now)
         further = retry.further_tries(outcome)
         if further == 0:
             return self._next_mirror(task, outcome, now)
@@ -498,16 +511,19 @@ class Scheduler:
             self._enqueue(task, first=True)
 
     def responded(self, attempt: int, status: int, partial: Partial | None) -> bool:
-        """The head has come of an attempt for a span; whether other attempts may fetch the rest of its file."""
+        """The head of an answer has come; whether other attempts may fetch the rest of its file."""
         task = self._active[attempt]
+        assert task.host is not None
+        if attempt not in self._answered:
+            self._answered.add(attempt)
+            task.host.speaking += 1
+        if not task.host.settled:
+            self._found_alive(task.host)  # which else is known at an attempt's end only
+            self._list(task.host, -math.inf)
         if task.split is None or not self._plan(task, task.split, status, partial):
             return False
         if partial is not None:
             task.split.advance(attempt, partial.size)
-        host = task.host
-        if host is not None and host.outage is None:
-            host.settled = host.answered = True  # which else is known at an attempt's end only
-            self._list(host, -math.inf)
         return True
 
     def _plan(self, task: Task, spans: Spans, status: int | None, partial: Partial | None) -> bool:
@@ -570,6 +586,13 @@ class Scheduler:
             self._pause(host, outcome, now)
         if (given_up := _given_up(host, outcome)) is not None:
             return given_up
+        if _is_busy(host, outcome):
+            task.split.put_back(piece)
+            return None
+        if _is_crowded(outcome) and task.split.narrow():
+            self._give_up_places(task, task.split)  # there may be more than are wanted now
+            task.split.put_back(piece)
+            return None
         if not piece.may_fail(outcome.kind, self._settings.retries, retry.further_tries(outcome)):
             return outcome
         if outcome.unreachable and host.outage is not None:
@@ -631,6 +654,8 @@ class Scheduler:
         host = self._hosts.get(name)
         if host is None:
             host = self._hosts[name] = _Host(name)
+            if (misses := self._past.pop(name, None)) is not None:
+                host.answered, host.misses, host.settled = True, misses, not misses
             if self._outages:
                 host.outage = self._outages.get(name)
         task.host = host
@@ -693,6 +718,10 @@ class Scheduler:
             return
         if self._hosts.get(host.name) is host:  # after two pauses it comes twice, and may have been replaced
             del self._hosts[host.name]
+            if host.answered:
+                self._past[host.name] = host.misses
+                if len(self._past) > REMEMBERED:
+                    del self._past[next(iter(self._past))]
 
     def _never_resume(self, host: str) -> None:
         self._no_resume[host] = None
@@ -701,7 +730,7 @@ class Scheduler:
 
     # -- hosts that do not answer
 
-    def _may_try(self, host: _Host, outage: Outage[Task], now: float) -> bool:
+    def _may_try(self, host: _Host, outage: Outage, now: float) -> bool:
         """Whether a download may try a host that does not answer; those of one that was given up are lost."""
         if outage.given_up and now >= outage.again_at:
             outage.resume()
@@ -712,8 +741,8 @@ class Scheduler:
             self._forget(host)
         return outage.due
 
-    def _miss(self, host: _Host, task: Task, now: float) -> None:
-        """No connection to a host came about."""
+    def _miss(self, host: _Host, attempt: int, now: float) -> None:
+        """An attempt came to no connection."""
         host.settled, host.misses = False, host.misses + 1
         outage = host.outage
         if outage is None:
@@ -732,31 +761,38 @@ class Scheduler:
             if not outage.exhausted:
                 message = f"{host.name} does not answer: its downloads wait while one at a time tries it again"
                 self.notices.append(Notice(message, verbosity=1))
-        elif outage.end_of(task):
-            outage.probes += 1
+        elif outage.end_of(attempt):
+            outage.probes += not host.speaking  # one that sends to others is busy, and not dead
         else:
             return
-        if outage.exhausted:
+        if outage.exhausted and not host.speaking:
             self._give_up_host(host, outage, now)
         else:
             heapq.heappush(self._later, (now + outage.delay(), next(self._order), outage))
 
-    def _hear(self, host: _Host, task: Task, outcome: Outcome) -> None:
+    def _hear(self, host: _Host, attempt: int, task: Task, outcome: Outcome, now: float) -> None:
         """An attempt ended otherwise, which may be a sign of life."""
         outage = host.outage
+        probed = outage is not None and outage.end_of(attempt)
+        # the time for the file was over, or a connection from before the outage has fallen silent
+        silent = self._is_too_late(task, now) or (outage is not None and not probed)
         if (
             outcome.verdict is Verdict.STOPPED
             or outcome.kind in _UNTOLD
             or outcome.proxy_failed
             or outcome.errno in SHORTAGES
+            or (outcome.kind is Kind.TIMEOUT and silent)
         ):
-            if outage is not None and outage.end_of(task):
+            if outage is not None and probed:
                 outage.due = True
             return
+        self._found_alive(host, answered=outcome.kind not in _NO_ANSWER)
+
+    def _found_alive(self, host: _Host, *, answered: bool = True) -> None:
+        """A host has shown a sign of life; what waited for one may go."""
         host.misses = 0
-        host.answered = host.answered or outcome.kind not in _NO_ANSWER
-        host.settled = host.answered
-        if outage is not None:
+        host.answered = host.settled = host.answered or answered
+        if (outage := host.outage) is not None:
             host.outage = None
             self._outages.over(outage)
             self.notices.append(Notice(f"{host.name} answers again", verbosity=1))
@@ -771,7 +807,7 @@ class Scheduler:
             else:
                 host.queue.append(task)
 
-    def _give_up_host(self, host: _Host, outage: Outage[Task], now: float) -> None:
+    def _give_up_host(self, host: _Host, outage: Outage, now: float) -> None:
         """All that waits for a host fails, and so does what comes soon."""
         outage.give_up(now)
         assert outage.failure is not None
@@ -790,7 +826,7 @@ class Scheduler:
             return False
         url = self._routes.proxy(task.url)
         proxy = self._proxies.get(url) if url is not None else None
-        if proxy is None or proxy.admits(task):
+        if proxy is None or proxy.admits_next():
             return True
         if proxy.is_dead:
             self._lost.append((task, _beyond(proxy)))
@@ -814,14 +850,14 @@ class Scheduler:
         ended = [self._lose(task, failure, now) for task, failure in lost.items()]
         return [each for each in ended if each is not None]
 
-    def _judge_proxy(self, url: str, task: Task, outcome: Outcome, now: float) -> None:
+    def _judge_proxy(self, url: str, attempt: int, outcome: Outcome, now: float) -> None:
         """What the end of an attempt says of the proxy that it went through."""
         proxy = self._proxies.get(url)
         if proxy is None:
             if not outcome.proxy_failed:
                 return
             proxy = self._proxies[url] = Proxy(url)
-        probed = proxy.end_of(task)
+        probed = proxy.end_of(attempt)
         if proxy.is_dead:
             return
         if shows_that_it_works(outcome):
@@ -932,6 +968,18 @@ def _given_up(host: _Host, outcome: Outcome) -> Outcome | None:
         return None
     assert host.outage.failure is not None
     return host.outage.failure._replace(timings=outcome.timings)
+
+
+def _is_busy(host: _Host | None, outcome: Outcome) -> bool:
+    """Whether no connection came about as the host is busy with others; then it is waited for, at no cost."""
+    return outcome.unreachable and host is not None and host.outage is not None and host.speaking > 0
+
+
+def _is_crowded(outcome: Outcome) -> bool:
+    """Whether a span may have been refused because others are under way: servers have limits for each client."""
+    if outcome.status is None:
+        return outcome.kind in (Kind.CONNECT, Kind.RESET) and outcome.errno is None
+    return outcome.kind is Kind.HTTP and outcome.status in (429, 503)
 
 
 def _beyond(proxy: Proxy[Task]) -> Outcome:

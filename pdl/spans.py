@@ -162,6 +162,13 @@ class Spans:
         """Have what is left of a piece fetched next."""
         self._waiting.appendleft(piece)
 
+    def narrow(self) -> bool:
+        """Have no more attempts under way than there are now; False if there are none."""
+        if not self._active:
+            return False
+        self._most = len(self._active)
+        return True
+
     # -- what is there
 
     @property

@@ -661,7 +661,18 @@ def test_spans_are_cut_or_refused_behind_the_first_request(server):
 # Slow replies, and those without end
 
 
-@pytest.mark.parametrize(("target", "before"), [("/stall/before-head/a", 0), ("/stall/in-body/a?at=400", 400)])
+def test_a_span_stalls_at_first_only(server):
+    target = "/span/stalled?size=9000&refused=1"
+    server.release(target)
+    assert ask(server, target, "Range: bytes=0-8000").body == server.content(target)[:8001]
+    assert ask(server, target, "Range: bytes=100-8000").status == 503
+    assert ask(server, target, "Range: bytes=100-8000").body == server.content(target)[100:8001]
+
+
+@pytest.mark.parametrize(
+    ("target", "before"),
+    [("/stall/before-head/a", 0), ("/stall/in-body/a?at=400", 400), ("/span/stalled?size=9000", 5000)],
+)
 def test_a_stall_ends_when_the_test_says_so(server, target, before):
     with closing(connect(server)) as sock:
         send(sock, target, "Connection: close")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from deaf import Deaf
 from faultserver import FaultServer
-from test_scheduler import DONE, GONE, SHORT, STOPPED, World
+from test_scheduler import DONE, GONE, SHORT, STOPPED, World, redirect
 
 import pdl
+from pdl import scheduler
 from pdl.errors import Kind
 from pdl.model import Attempt, Outcome, Verdict
 from pdl.outage import Outage, Outages
@@ -153,6 +155,140 @@ def test_a_host_that_has_answered_is_suspected_later_and_has_all_the_time():
     assert world.scheduler.notices[-1].message == "h answers again"
 
 
+def test_a_host_is_known_to_have_answered_when_nothing_was_wanted_of_it_meanwhile():
+    world = World(capacity=1, retries=2, retry_delay=1.0)
+    for n in range(6):
+        world.add(f"http://h/{n}")
+    for _ in range(2):
+        world.end(world.next_try(), redirect("http://cdn/"))
+        world.end(world.next_try(), DONE)
+    tries = []
+    while world.scheduler.total:
+        attempt = world.next_try()
+        if authority(attempt) == "h":
+            world.end(attempt, redirect("http://cdn/"))
+            continue
+        tries.append(attempt.connect_within)
+        if world.end(attempt, UNREACHABLE) is not None:
+            break
+    assert len(tries) >= 3
+    assert set(tries) == {None}, "it has all the time"
+    assert "cdn does not answer" in world.scheduler.notices[0].message
+
+
+def test_it_is_remembered_of_so_many_hosts(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(scheduler, "REMEMBERED", 2)
+    world = World(retries=1)
+    for host in "abc":
+        world.add(f"http://{host}/1")
+        world.end(world.next_try(), DONE)
+    assert world.scheduler._hosts == {}
+    assert list(world.scheduler._past) == ["b", "c"]
+
+
+@pytest.mark.parametrize(("retries", "least"), [(1, 6.0), (4, 1.5), (20, 1.5)])
+def test_every_try_has_time_enough_for_a_connection(retries: int, least: float):
+    world = World(retries=retries)
+    world.add("http://far/")
+    lose(world, world.start_all())
+    probe = world.next_try()
+    assert probe.connect_within == pytest.approx(least)
+
+
+def busy_world(**options: object) -> tuple[World, Attempt, list[Attempt]]:
+    """A host that sends a long file to the first attempt, and drops the connections of three others."""
+    world = World(capacity=4, **options)
+    for n in range(6):
+        world.add(f"http://h/{n}")
+    first, *others = world.start_all()
+    world.scheduler.responded(first.id, 200, None)
+    return world, first, others
+
+
+def test_a_host_that_sends_to_others_is_busy_and_not_given_up():
+    world, first, others = busy_world(retries=2, retry_delay=1.0)
+    assert lose(world, others) == []
+    for _ in range(20):
+        probe = world.next_try()
+        assert world.start() is None, "one at a time tries it"
+        world.now += TIMEOUT
+        assert lose(world, [probe]) == []
+    world.end(first, DONE)
+    ended = [world.end(attempt, DONE) for attempt in (*world.start_all(), *world.start_all())]
+    while world.scheduler.total:
+        ended.append(world.end(world.next_try(), DONE))
+    assert len(ended) == 5
+
+
+def test_a_host_that_falls_silent_is_given_up_after_all():
+    world, first, others = busy_world(retries=2, retry_delay=1.0)
+    lose(world, others)
+    lose(world, [world.next_try()])
+    stalled = Outcome(Verdict.FAILED, Kind.TIMEOUT, "nothing came for 30 s", status=200)
+    assert world.end(first, stalled) is None
+    assert "h answers again" not in [notice.message for notice in world.scheduler.notices]
+    messages: list[str] = []
+    while world.scheduler.total:
+        if (probe := world.start()) is not None:
+            messages += lose(world, [probe])
+        messages += [each.outcome.message for each in world.scheduler.give_up_lost(world.now)]
+        world.now += 1
+    assert len(messages) == 6
+
+
+def test_a_try_that_has_an_answer_lets_others_go_before_it_ends():
+    world = World(retries=4, capacity=4)
+    for n in range(6):
+        world.add(f"http://h/{n}")
+    lose(world, world.start_all())
+    probe = world.next_try()
+    assert world.start() is None
+    world.scheduler.responded(probe.id, 200, None)
+    assert len(world.start_all()) == 3
+    assert world.scheduler.notices[-1].message == "h answers again"
+
+
+def test_the_end_of_the_time_for_a_file_is_no_answer():
+    world = World(retries=4, max_time=TIMEOUT + 1, capacity=1)
+    world.add("http://dead/1")
+    (first,) = world.start_all()
+    for n in range(6):
+        world.add(f"http://dead/{n}")
+    world.now += TIMEOUT
+    world.scheduler._capacity = 4
+    lose(world, [first])
+    probe = world.next_try()
+    world.now += 1
+    late = Outcome(Verdict.FAILED, Kind.TIMEOUT, "the time for this file is over (--max-time or --deadline)")
+    ended = world.end(probe, late)
+    assert ended is not None
+    again = world.start()
+    assert again is not None
+    assert again.connect_within == probe.connect_within
+    assert world.start() is None, "one at a time tries it"
+
+
+def test_a_host_has_more_than_its_share_as_soon_as_it_answers(
+    engine_name, server: FaultServer, other_server: FaultServer, tmp_path: Path
+):
+    size = 2 << 20  # so that it is told of at once
+    targets = [f"/stall/in-body/{n}?at=5000&size={size}" for n in range(8)]
+    urls = [other_server.url(targets[0]), *map(server.url, targets)]
+    most = 1 if engine_name == "sequential" else 5
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(pdl.download_all, urls, tmp_path, engine=engine_name, jobs=6, timeout=60)
+        try:
+            if engine_name == "sequential":
+                other_server.wait_until(lambda: other_server.in_flight() == 1, 30)
+                other_server.release(targets[0])
+            server.wait_until(lambda: server.in_flight() == most, 30)
+        finally:
+            for target in targets:
+                server.release(target)
+                other_server.release(target)
+        assert future.result(60).done == len(urls)
+
+
 def test_until_it_has_answered_a_host_has_its_share_of_all_slots():
     world = World(capacity=8)
     for n in range(10):
@@ -192,7 +328,7 @@ def test_of_many_dead_hosts_not_everybody_is_told():
 
 def test_the_longest_known_outage_makes_room(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Outages, "MOST", 3)
-    outages: Outages[object] = Outages()
+    outages: Outages = Outages()
     assert not outages
     for host in "abcd":
         outages.add(Outage(host, answered=False, retries=1, retry_delay=1.0, connect_timeout=1.0))

@@ -21,6 +21,7 @@ LEAST = 64 << 10
 URL = "http://h/large"
 TOTAL = 6 * LEAST
 MISSED = Outcome(Verdict.FAILED, Kind.TIMEOUT, "no connection within 10 s", unreachable=True)
+REFUSED = Outcome(Verdict.FAILED, Kind.PROXY, "refused", proxy_failed=True)
 
 
 def world(**options: object) -> World:
@@ -342,6 +343,36 @@ def test_a_worker_s_second_death_on_the_same_span_ends_the_file():
     assert ends[-1].outcome.kind is Kind.WORKER
 
 
+@pytest.mark.parametrize("refusal", [busy(None), Outcome(Verdict.FAILED, Kind.CONNECT, "refused"), RESET])
+def test_a_span_that_is_refused_beside_others_has_their_number_for_a_limit(refusal: Outcome):
+    here = world(retries=0)
+    task = here.add(URL)
+    probe, first, second, third = under_way(here)
+    assert here.end(third, refusal) is None
+    assert here.end(second, refusal) is None
+    assert here.start() is None
+    assert here.end(probe, came(probe)) is None
+    again = here.start_all()
+    assert spans(again) == [(2, 3)]
+    ended = complete(here, [first, *again])
+    assert ended is not None
+    assert (ended.outcome.verdict, task.attempts) == (Verdict.DONE, 6 + 2)
+
+
+def test_a_span_that_is_refused_alone_has_its_tries():
+    here = world(retries=1, retry_delay=0)
+    here.add(URL)
+    probe, *others = under_way(here)
+    for attempt in others:
+        assert here.end(attempt, busy(None)) is None
+    assert here.end(probe, came(probe)) is None
+    (one,) = here.start_all()
+    assert here.end(one, busy(None)) is None
+    ended = here.end(here.next_try(), busy(None))
+    assert ended is not None
+    assert ended.outcome.kind is Kind.HTTP
+
+
 def test_a_host_that_asks_for_a_pause_has_it_from_all_spans():
     here = world(per_host=2)
     here.add(URL)
@@ -350,7 +381,7 @@ def test_a_host_that_asks_for_a_pause_has_it_from_all_spans():
     here.end(probe, came(probe))
     assert here.start() is None
     here.now += 5
-    assert len(here.start_all()) == 2
+    assert len(here.start_all()) == 1, "it gets no more at once than it had then"
 
 
 def test_a_host_that_asks_for_too_long_a_pause_ends_its_files_once():
@@ -406,6 +437,42 @@ def test_a_host_that_stops_answering_keeps_what_came():
     assert tries < 20
 
 
+def test_only_the_try_of_a_host_counts_as_one_though_its_file_has_older_attempts():
+    here = world(retries=1, retry_delay=0.01)
+    here.add(URL)
+    probe, *attempts = under_way(here)
+    assert here.end(probe, came(probe)) is None
+    attempts += here.start_all()
+    *three, last = attempts
+    for attempt in three:
+        assert here.end(attempt, MISSED) is None
+    here.go_on()
+    (tried,) = here.start_all()
+    assert here.end(last, MISSED) is None
+    assert here.start() is None, "one at a time tries it"
+    here.now += 100
+    assert here.start() is None
+    assert len(here.scheduler.notices) == 1, "it is not given up"
+    assert here.end(tried, came(tried)) is None
+    assert here.scheduler.notices[-1].message == "h answers again"
+
+
+def test_only_the_try_of_a_proxy_counts_as_one_though_its_file_has_older_attempts():
+    here = world(proxy="http://proxy:1", retries=1, retry_delay=0.01)
+    here.add(URL)
+    *three, last = under_way(here)
+    for attempt in three:
+        assert here.end(attempt, REFUSED) is None
+    here.go_on()
+    tried = here.next_try()
+    assert here.end(last, REFUSED) is None
+    here.now += 100
+    assert here.start() is None, "one at a time tries it"
+    assert len(here.scheduler.notices) == 1, "it is not given up"
+    assert here.end(tried, came(tried)) is None
+    assert here.start() is not None
+
+
 def test_a_place_that_was_lost_ends_no_file_that_has_ended_otherwise():
     here = world(proxy="http://proxy:1", retries=0)
     others = [here.add(f"http://other/{number}", size=1) for number in range(SUSPECTED)]
@@ -413,8 +480,7 @@ def test_a_place_that_was_lost_ends_no_file_that_has_ended_otherwise():
     task = here.add(URL)
     probe, *spans_of_it = under_way(here)
     assert here.end(probe, came(probe)) is None  # so the next span is in line when the proxy is given up
-    refused = Outcome(Verdict.FAILED, Kind.PROXY, "refused", proxy_failed=True)
-    ends = [here.end(attempt, refused) for attempt in begun]
+    ends = [here.end(attempt, REFUSED) for attempt in begun]
     assert [each.task for each in ends if each is not None] == others
     ends = [here.end(attempt, GONE) for attempt in spans_of_it]
     assert ends[:-1] == [None, None]

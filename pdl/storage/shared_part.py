@@ -44,10 +44,12 @@ class SharedPart(PartFile):
         Raises:
             BlockingIOError: somebody else holds the part.
             IsADirectoryError: a folder stands in its place.
-            OSError: among others ENOSPC, where the disk has no room for the whole file and says so now.
+            OSError: among others EFBIG, where the whole file is larger than what is free on the disk, and ENOSPC,
+                where the disk has no room for it and says so now.
         """
         self._create(shared=True)
         try:
+            _check_room(self._fd, total)
             _reserve(self._fd, total)
         except BaseException:
             super().discard()
@@ -81,6 +83,16 @@ class SharedPart(PartFile):
     def discard(self) -> None:
         """Close it: the part is not this attempt's alone to remove."""
         self.close()
+
+
+def _check_room(fd: int, total: int) -> None:
+    """Refuse a file that cannot fit: reserving would take all room from others first, if only a server lied."""
+    if not hasattr(os, "fstatvfs"):
+        return
+    found = os.fstatvfs(fd)
+    free = found.f_bavail * found.f_frsize
+    if total > free and found.f_blocks:  # some file systems do not know
+        raise OSError(errno.EFBIG, f"the file has {total} bytes, and {free} are free on the disk")
 
 
 def _reserve(fd: int, total: int) -> None:

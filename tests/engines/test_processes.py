@@ -481,6 +481,25 @@ def test_workers_that_were_there_for_a_suspicion_leave_when_it_is_over(
     assert any(hand.apart for hand in started)
 
 
+@pytest.mark.fault(53)
+def test_a_probe_whose_worker_dies_in_company_leaves_the_spans_that_came(server: FaultServer, tmp_path: Path):
+    large, other = "/span/stalled?size=600000", "/stall/in-body/other?at=500"
+    options = {"engine": "processes+curl", "jobs": 4, "workers": 1, "split": 4, "split_size": 64 << 10}
+
+    def kill() -> None:
+        server.wait_until(lambda: len(server.requests) == 10 + 1 and server.in_flight() == 2)
+        os.kill(pids()[0], signal.SIGKILL)
+        server.release(other)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    results = list(pdl.iter_downloads([server.url(large), server.url(other)], tmp_path, **options))
+    killer.join()
+    assert {result.status for result in results} == {"done"}
+    assert files_in(tmp_path) == contents(server, [large, other])
+    assert os.listdir(tmp_path / ".pdl" / "parts") == []
+
+
 def kill_one(server: FaultServer, after: int, chance: random.Random) -> None:
     """Kill a worker when so many requests have come."""
     server.wait_until(lambda: len(server.requests) >= after)

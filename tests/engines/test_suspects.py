@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pdl.engines.processes.engine import ProcessesEngine
-from pdl.engines.processes.suspects import Suspects
+from pdl.engines.processes.suspects import Suspects, after
 from pdl.engines.processes.wire import packed_attempts, packed_events, unpacked_attempts, unpacked_events
 from pdl.errors import Kind
 from pdl.model import (
@@ -22,6 +22,7 @@ from pdl.model import (
     Partial,
     Reach,
     Responded,
+    Span,
     Timings,
     Validator,
     Verdict,
@@ -70,6 +71,18 @@ def test_a_part_that_was_begun_anew_is_not_continued_under_the_validator_of_the_
     part.write_bytes(b"of another version")
     suspects.add([attempt])
     assert suspects.take() == attempt._replace(partial=None)
+
+
+@pytest.mark.parametrize("partial", [None, PARTIAL, PARTIAL._replace(total=100)])
+@pytest.mark.parametrize("status", [200, 206])
+def test_a_probe_that_has_shown_the_way_is_a_span_like_others_when_it_is_carried_again(
+    status: int, partial: Partial | None
+):
+    probe = Attempt(1, 1, URL, "1.part", span=Span(0, 10), unless=Validator(URL, '"v0"'))
+    again = after(Responded(1, status, 100, partial), probe)
+    shown = status == 206 and partial is not None and partial.total == 100
+    assert again == (probe._replace(span=Span(0, 10, '"v1"', 100), unless=None) if shown else probe)
+    assert after(Responded(1, status, 100, partial), again) == again
 
 
 def test_a_part_that_is_gone_is_not_continued(part: Path):

@@ -18,11 +18,11 @@ def stall_before_head(ask: Ask) -> Steps:
     yield from pieces(reply.body)
 
 
-def stall_in_body(ask: Ask) -> Steps:
-    """The head and `at=N` bytes (none), the rest when the test releases the target."""
+def stall_in_body(ask: Ask, at: int = 0) -> Steps:
+    """The head and `at=N` bytes (as given), the rest when the test releases the target."""
     reply = answer(ask)
     yield reply.put("Content-Length", str(len(reply.body))).head()
-    at = ask.whole("at")
+    at = ask.whole("at", at)
     yield from pieces(reply.body[:at])
     yield Stall()
     yield from pieces(reply.body[at:])

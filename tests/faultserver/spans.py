@@ -13,6 +13,7 @@ from .files import answer, whole
 from .ranges import shifted, twice, unlabelled
 from .redirects import redirect
 from .reply import Reply, plain_reply, with_length
+from .slow import stall_in_body
 from .steps import End, Steps
 
 _NOT_THE_FILE = b"This is no part of the file.\n"
@@ -53,6 +54,18 @@ def cut_behind(ask: Ask) -> Steps:
     yield reply.put("Content-Length", str(len(reply.body))).head()
     yield reply.body[: len(reply.body) // 2]
     yield End.CUT
+
+
+def stalled_at_first(ask: Ask) -> Steps:
+    """The first request gets but 5,000 bytes until the test releases the target, later ones what they ask for.
+
+    Of these, the first `refused=N` (none) get 503.
+    """
+    if ask.nth == 1:
+        return stall_in_body(ask, 5000)
+    if ask.nth <= 1 + ask.whole("refused"):
+        return with_length(plain_reply(ask, 503, _NOT_THE_FILE))
+    return whole(ask)
 
 
 def busy_behind(ask: Ask) -> Steps:
@@ -141,6 +154,7 @@ ROUTES: dict[str, Callable[[Ask], Steps]] = {
     "/span/redirected": redirected_behind,
     "/span/cut": cut_behind,
     "/span/busy": busy_behind,
+    "/span/stalled": stalled_at_first,
     "/probe/unlabelled": before(at(unlabelled)),
     "/probe/unknown-total": before(claimed("bytes {start}-{last}/*")),
     "/probe/bad-unit": before(claimed("lines {start}-{last}/{total}")),

@@ -6,6 +6,7 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Semaphore
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from faultserver import FaultServer, run_pdl
 import pdl
 from pdl.errors import Kind
 from pdl.model import Progress
+from pdl.spans import Spans
 
 LEAST = 64 << 10
 SIZE = 600_000
@@ -220,6 +222,30 @@ def test_a_span_that_is_cut_goes_on_where_it_stopped(engine_name, server: FaultS
     (again,) = [(int(start), int(last)) for start, last in asked if int(start) % LEAST]
     assert again[0] % LEAST == LEAST // 2
     assert again[1] - again[0] + 1 == LEAST // 2
+
+
+@pytest.mark.fault(29)
+def test_a_server_that_refuses_more_connections_gets_fewer(
+    engine_name, server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    if engine_name == "sequential":
+        pytest.skip("it has one connection at a time")
+    target = of_size("/span/stalled?refused=3")
+    narrow, refusals = Spans.narrow, Semaphore(0)
+
+    def noted(spans: Spans) -> bool:
+        refusals.release()
+        return narrow(spans)
+
+    monkeypatch.setattr(Spans, "narrow", noted)
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(pdl.download, server.url(target), tmp_path, **options(engine_name, retries=0))
+        try:
+            assert all(refusals.acquire(timeout=30) for _ in range(3))
+        finally:
+            server.release(target)
+        assert_whole(future.result(60), server, tmp_path, target)
+    assert len(server.requests) == SPANS + 3
 
 
 @pytest.mark.fault(15)

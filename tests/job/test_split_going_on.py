@@ -297,3 +297,29 @@ def test_a_disk_without_room_for_the_whole_file_says_so_at_once(
     assert parts_in(tmp_path) == []
     assert pdl.download_all([server.url(target)], tmp_path, **settings).done == 1
     assert files_in(tmp_path) == expected(server, [target])
+
+
+LITTLE = """
+    import os
+    found = os.statvfs_result((4096, 4096, 100, 10, 10, 0, 0, 0, 0, 255))
+    os.fstatvfs = lambda _fd: found
+"""
+
+
+@posix
+@pytest.mark.fault(39)
+def test_a_file_that_cannot_fit_fails_alone(
+    engine_name, server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory
+):
+    targets = [f"/file/large?size={SIZE}", *(f"/file/{n}" for n in range(20))]
+    with monkeypatch.context() as patch:
+        found = os.statvfs_result((4096, 4096, 100, 10, 10, 0, 0, 0, 0, 255))
+        patch.setattr(os, "fstatvfs", lambda _fd: found)
+        run_at_start(patch, tmp_path_factory.mktemp("disk"), LITTLE)
+        summary = pdl.download_all(
+            map(server.url, targets), tmp_path, engine=engine_name, split=3, split_size=LEAST
+        )
+    assert (summary.stopped, summary.failed_by_kind, summary.done) == (None, {"disk": 1}, 20)
+    (failure,) = summary.failures
+    assert f"the file has {SIZE} bytes, and 40960 are free on the disk" in failure.message
+    assert parts_in(tmp_path) == []

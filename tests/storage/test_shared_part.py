@@ -188,3 +188,24 @@ def test_the_umask_decides_who_may_read_it(path: str):
     finally:
         os.umask(before)
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o640
+
+
+@posix
+@pytest.mark.parametrize(("blocks", "fits"), [(100, False), (0, True)], ids=["known", "not told"])
+def test_a_file_that_is_larger_than_what_is_free_takes_no_room(
+    path: str, monkeypatch: pytest.MonkeyPatch, blocks: int, fits: bool
+):
+    found = os.statvfs_result((4096, 4096, blocks, 3, 2, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "fstatvfs", lambda _fd: found)
+    reserved: list[int] = []
+    monkeypatch.setattr(os, "posix_fallocate", lambda *_: reserved.append(1), raising=False)
+    if fits:
+        laid_out(path, 8193).close()
+        return
+    laid_out(path, 8192).close()
+    reserved.clear()
+    with pytest.raises(OSError, match="8193 bytes, and 8192 are free") as raised:
+        laid_out(path, 8193)
+    assert raised.value.errno == errno.EFBIG
+    assert reserved == []
+    assert not os.path.exists(path)

@@ -6,11 +6,12 @@ import contextlib
 import os
 from multiprocessing.connection import Connection
 
-from pdl.model import Attempt, Event, Finished
+from pdl.model import Attempt, Event, Finished, Responded
 from pdl.settings import Settings
 
 from .queues import Receiver, Sender, one_way
 from .starting import Nursery
+from .suspects import after
 from .undisturbed import leave_signals_to_the_engine
 from .wire import Word, packed_attempts, unpacked_events
 
@@ -84,6 +85,8 @@ class Hand:
         for event in events:
             if isinstance(event, Finished):
                 del self.carried[event.attempt]
+            elif isinstance(event, Responded):
+                self.carried[event.attempt] = after(event, self.carried[event.attempt])
         return events
 
     def has_more(self) -> bool:

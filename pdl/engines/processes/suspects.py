@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from pdl.model import Attempt
+from pdl.model import Attempt, Responded, Span
 
 
 class _Note(NamedTuple):
@@ -82,6 +82,19 @@ class Suspects:
             # the dead worker began the part anew, and its bytes may be of another version
             attempt = attempt._replace(partial=None)
         return attempt
+
+
+def after(responded: Responded, attempt: Attempt) -> Attempt:
+    """The attempt as it is to be carried should its worker die, now that it has been answered.
+
+    A probe that has shown the way must not be made again: it would begin the part anew, into which others write.
+    """
+    span, partial = attempt.span, responded.partial
+    if span is None or not span.is_probe or responded.status != 206 or partial is None or partial.total is None:
+        return attempt
+    if partial.total <= span.stop:  # there are no others
+        return attempt
+    return attempt._replace(span=Span(span.start, span.stop, partial.if_range, partial.total), unless=None)
 
 
 def _inode(path: str) -> int | None:
