@@ -21,7 +21,7 @@ _FAN = 4
 """Segments that become one of the next level."""
 _BLOCK = 256
 """Entries read for one look-up: 2 KiB."""
-_MERGED = 1 << 13
+_MERGED = 1 << 11
 """Entries of one segment held at once while merging."""
 _PACE = 2
 """Entries merged on a level for each that is added; from 1 on, a level is done before it is due again."""
