@@ -30,7 +30,7 @@ from pdl.engines.processes import queues
 from pdl.engines.processes.hand import Hand
 from pdl.engines.processes.staffing import APART, usable_cpus
 from pdl.errors import EngineError, Kind
-from pdl.model import Attempt, Event, Finished, Verdict
+from pdl.model import Attempt, Event, Finished, Responded, Span, Verdict
 from pdl.settings import Settings
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and descriptors are those of POSIX")
@@ -479,6 +479,28 @@ def test_workers_that_were_there_for_a_suspicion_leave_when_it_is_over(
         while any(hand.apart for hand in engine._hands.values()):
             assert engine.wait(0.02) == []
     assert any(hand.apart for hand in started)
+
+
+@pytest.mark.fault(53, engine="processes+curl")
+def test_a_probe_that_is_carried_again_leaves_what_others_have_written(server: FaultServer, tmp_path: Path):
+    target, stalling = "/stall/in-body/large?size=100000&at=40000", "/stall/before-head"
+    first, second, other = attempts_for([server.url(each) for each in (target, target, stalling)], tmp_path)
+    with engine_of("processes+curl", jobs=4, workers=1) as engine:
+        engine.start(first._replace(span=Span(0, 65_536)))
+        engine.start(other)
+        events: list[Event] = []
+        while not (told := [event for event in events if isinstance(event, Responded)]):
+            events += engine.wait(0.05)
+        assert told[0].partial is not None
+        span = Span(65_536, 100_000, told[0].partial.if_range, 100_000)
+        engine.start(second._replace(part=first.part, span=span))
+        assert outcomes(until_ended(engine, 1))[second.id].verdict is Verdict.SPAN
+        os.kill(pids()[0], signal.SIGKILL)
+        for each in (target, stalling):
+            server.release(each)
+        found = outcomes(until_ended(engine, 2))
+    assert (found[first.id].verdict, found[other.id].verdict) == (Verdict.SPAN, Verdict.DONE)
+    assert Path(first.part).read_bytes() == server.content(target)
 
 
 def kill_one(server: FaultServer, after: int, chance: random.Random) -> None:

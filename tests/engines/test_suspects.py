@@ -22,6 +22,7 @@ from pdl.model import (
     Partial,
     Reach,
     Responded,
+    Span,
     Timings,
     Validator,
     Verdict,
@@ -104,12 +105,48 @@ def test_one_that_was_alone_with_a_dead_worker_is_alone_from_the_beginning_when_
     assert suspects.take() is again
 
 
+PROBE = Attempt(1, 1, URL, "1.part", unless=Validator(URL, '"v0"'), span=Span(0, 65_536))
+ANSWER = Partial(0, '"v1"', 100_000, URL)
+
+
+def test_a_probe_whose_answer_was_told_lays_out_no_other_part_for_those_that_write_into_it():
+    suspects = Suspects()
+    event = Responded(1, 206, 100_000, ANSWER)
+    suspects.responded(PROBE, event)
+    assert suspects.stands(event)
+    assert not suspects.stands(Advanced(1, 5))
+    suspects.add([PROBE])
+    again = PROBE._replace(span=Span(0, 65_536, '"v1"', 100_000), unless=None)
+    assert suspects.take() == again
+    suspects.add([again])  # as its next worker has died, too
+    assert suspects.take() == again
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Responded(1, 200, 100_000, ANSWER),
+        Responded(1, 206, None, None),
+        Responded(1, 206, 65_536, ANSWER._replace(total=65_536)),
+    ],
+)
+def test_a_probe_with_whose_answer_nobody_else_can_begin_is_carried_again_as_it_was(event: Responded):
+    suspects = Suspects()
+    suspects.responded(PROBE, event)
+    assert not suspects.stands(event)
+    suspects.add([PROBE])
+    assert suspects.take() is PROBE
+
+
 def test_nothing_is_kept_of_attempts_that_have_ended(part: Path):
     suspects = Suspects()
     for number in range(3):
-        suspects.set_out(Attempt(number, number, URL, str(part), partial=PARTIAL, time_limit=1.0))
+        attempt = Attempt(number, number, URL, str(part), partial=PARTIAL, time_limit=1.0, span=Span(0, 65_536))
+        suspects.set_out(attempt)
+        suspects.responded(attempt, Responded(number, 206, 100_000, ANSWER))
         suspects.ended(number)
     assert not suspects._notes
+    assert not suspects._ways
 
 
 def test_what_was_told_of_a_suspect_but_not_passed_on_is_forgotten():

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection, wait
 from pdl import engines
 from pdl.engines.leash import CLOSED
 from pdl.errors import EngineError, Kind
-from pdl.model import Attempt, Event, Finished, Outcome, Verdict
+from pdl.model import Attempt, Event, Finished, Outcome, Responded, Verdict
 from pdl.settings import Settings
 
 from .hand import Hand, cause_of_death
@@ -193,6 +193,8 @@ class ProcessesEngine:
         for event in events:
             if isinstance(event, Finished):
                 self._suspects.ended(event.attempt)
+            elif isinstance(event, Responded) and (attempt := hand.carried.get(event.attempt)) is not None:
+                self._suspects.responded(attempt, event)
         if hand.apart:
             self._dismiss_the_needless()
 
@@ -210,7 +212,9 @@ class ProcessesEngine:
         cause = hand.last_words or cause_of_death(code)
         if len(carried) > 1:
             # what was told of them but not passed on is of parts that are about to be begun anew
-            self._news = [event for event in self._news if event.attempt not in carried]
+            self._news = [
+                event for event in self._news if event.attempt not in carried or self._suspects.stands(event)
+            ]
             self._suspects.add(carried.values())
         elif carried:
             (attempt,) = carried.values()
