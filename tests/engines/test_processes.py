@@ -242,6 +242,22 @@ def test_a_daemonic_process_is_told_that_it_can_have_no_workers(monkeypatch: pyt
         engines.create("processes", Settings())
 
 
+def test_a_process_whose_folder_is_gone_is_told_that_no_worker_can_begin_there(tmp_path: Path):
+    (tmp_path / "gone").mkdir()
+    script = f"""
+        import os, pdl
+        os.chdir({str(tmp_path / "gone")!r})
+        os.rmdir({str(tmp_path / "gone")!r})
+        try:
+            pdl.download_all(["http://127.0.0.1:1/"], {str(tmp_path / "out")!r}, engine="processes+curl")
+        except pdl.EngineError as error:
+            print(error)
+    """
+    code, stdout, stderr = ended(script, tmp_path / "script")
+    assert (code, stderr) == (0, "")
+    assert stdout.startswith("no worker process can be started from the current folder: No such file or directory;")
+
+
 def killing_early(times: int) -> type[Hand]:
     """Workers of which the first ones are killed before they can be ready."""
     count = 0
@@ -775,6 +791,26 @@ def test_a_script_without_a_guard_works_where_processes_are_forked_from_a_server
     urls = [server.url(target) for target in targets]
     assert ended(UNGUARDED, tmp_path, method, tmp_path / "out", *urls) == (0, "begun\n4\n", "")
     assert files_in(tmp_path / "out") == contents(server, targets)
+
+
+OWN_CHILD = """
+    import multiprocessing, sys, pdl
+
+    if __name__ == "__main__":
+        child = multiprocessing.get_context("spawn").Process(target=print, args=("never",))
+        child.start()
+        child.join()
+        print(child.exitcode)
+    else:
+        pdl.download_all(sys.argv[2:], sys.argv[1], engine="processes")
+"""
+
+
+def test_a_process_of_the_programs_own_that_comes_to_pdl_says_why_it_ends(tmp_path: Path):
+    """Nobody else would: the one that has started it knows nothing of pdl."""
+    code, stdout, stderr = ended(OWN_CHILD, tmp_path, tmp_path / "out", "http://127.0.0.1:1/")
+    assert (code, stdout) == (0, "1\n")
+    assert stderr.count('let the script call pdl below `if __name__ == "__main__":`') == 1
 
 
 GUARDED = """

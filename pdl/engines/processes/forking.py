@@ -22,6 +22,7 @@ from multiprocessing.context import set_spawning_popen
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from .starting import WORKER_NAME
 from .undisturbed import undisturbed
 
 
@@ -65,7 +66,7 @@ class _Process(BaseProcess):
     _start_method = "forkserver"
 
     def __init__(self, server: _Server, target: Callable[..., None], args: tuple[Any, ...]) -> None:
-        super().__init__(target=target, args=args, name="pdl-worker", daemon=True)
+        super().__init__(target=target, args=args, name=WORKER_NAME, daemon=True)
         self._server = server
 
     def _Popen(self, process: BaseProcess) -> _Launch:  # noqa: N802 - multiprocessing calls it so
