@@ -22,7 +22,7 @@ _OTHERS_UNGUARDED = (
     "a process that this program has started runs its script from the beginning, and so comes to pdl as well: "
     'let the script call pdl below `if __name__ == "__main__":`'
 )
-WORKER_NAME = "pdl-worker"
+_NAME = "pdl-worker"
 """What multiprocessing calls our processes."""
 
 
@@ -49,7 +49,7 @@ class SpawningNursery:
 
     def process(self, target: Callable[..., None], args: tuple[Any, ...]) -> BaseProcess:
         spawn = multiprocessing.get_context("spawn")
-        return spawn.Process(target=target, args=args, name=WORKER_NAME, daemon=True)
+        return spawn.Process(target=target, args=args, name=_NAME, daemon=True)
 
     def close(self) -> None:
         pass
@@ -66,7 +66,7 @@ def open_nursery(preload: list[str]) -> Nursery:
         return SpawningNursery()
     from .forking import ForkingNursery  # noqa: PLC0415 - cannot be imported everywhere
 
-    return ForkingNursery(preload)
+    return ForkingNursery(preload, _NAME)
 
 
 def refuse_impossible() -> None:
@@ -78,7 +78,7 @@ def refuse_impossible() -> None:
     me = multiprocessing.current_process()
     # private, but what multiprocessing itself goes by; while it is set the script of the program is being imported
     if getattr(me, "_inheriting", False):
-        if me.name == WORKER_NAME:
+        if me.name == _NAME:
             os._exit(UNGUARDED)  # in silence; the process that has started this one says what is wrong
         raise EngineError(_OTHERS_UNGUARDED)
     if me.daemon:
