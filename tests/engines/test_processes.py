@@ -628,6 +628,41 @@ def test_close_kills_a_worker_that_does_not_listen_and_leaves_nothing(
         ]
 
 
+def stop_one_that_has_more_to_hear(engine: Any, server: FaultServer, folder: Path) -> tuple[int, list[Attempt]]:
+    """Stop the only worker, and have more for it than a pipe takes; its number, and the attempts."""
+    long = "x" * 400
+    targets = ["/stall/before-head", *(f"/file/{long}{n}" for n in range(400))]
+    attempts = attempts_for([server.url(target) for target in targets], folder)
+    engine.start(attempts[0])
+    while not server.in_flight():
+        assert engine.wait(0.02) == []
+    (pid,) = pids()
+    os.kill(pid, signal.SIGSTOP)
+    for attempt in attempts[1:]:
+        engine.start(attempt)
+    for _ in range(3):
+        assert engine.wait(0.02) == []
+    return pid, attempts
+
+
+def test_a_worker_that_was_stopped_and_let_go_on_misses_nothing(server: FaultServer, tmp_path: Path):
+    with engine_of("processes+curl", jobs=401, workers=1, timeout=60.0) as engine:
+        pid, attempts = stop_one_that_has_more_to_hear(engine, server, tmp_path)
+        os.kill(pid, signal.SIGCONT)
+        server.release("/stall/before-head")
+        found = outcomes(until_ended(engine, len(attempts)))
+    assert {outcome.verdict for outcome in found.values()} == {Verdict.DONE}
+
+
+def test_close_is_not_held_up_by_a_worker_that_hears_nothing(server: FaultServer, tmp_path: Path, nothing_left):
+    with engine_of("processes+curl", jobs=401, workers=1) as engine:
+        _, attempts = stop_one_that_has_more_to_hear(engine, server, tmp_path)
+        engine.close()
+        found = outcomes(engine.wait(0))
+    assert {outcome.verdict for outcome in found.values()} == {Verdict.STOPPED}
+    assert len(found) == len(attempts)
+
+
 # the death of the engine's process
 
 

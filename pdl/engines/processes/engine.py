@@ -24,6 +24,8 @@ CLOSING = 1.6
 _TRIES = 3
 """Processes that may fail in a row before one is ready, until that is the engine's collapse."""
 _JUDGED_EVERY = 1.0
+_PUSHED_EVERY = 0.02
+"""Seconds between two tries to tell a worker something for which its pipe has no room."""
 
 
 class ProcessesEngine:
@@ -80,6 +82,8 @@ class ProcessesEngine:
         if not self._hands:
             time.sleep(timeout)
             return []
+        if sum(hand.push_on() for hand in self._hands.values()):
+            timeout = min(timeout, _PUSHED_EVERY)
         return [self._hands[each] for each in wait(list(self._hands), timeout)]  # type: ignore[index]  # what we gave
 
     # -- workers
@@ -236,13 +240,13 @@ class ProcessesEngine:
         if self._closed:
             return
         self._closed = True
+        until = time.monotonic() + CLOSING
         for hand in self._hands.values():
             if hand.ready:
                 hand.dismiss()
             else:
                 hand.kill()  # it has nothing that it could lose
         cut = [attempt.id for attempt in self._waiting] + self._suspects.give_up()
-        until = time.monotonic() + CLOSING
         while self._hands and (left := until - time.monotonic()) > 0:
             for hand in self._readable(left):
                 cut += self._listen_to_the_end(hand)
