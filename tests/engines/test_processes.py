@@ -392,6 +392,31 @@ def test_the_collapse_of_a_workers_engine_arrives_with_its_text(
     assert sum(not hand.apart for hand in started) == 1
 
 
+NO_THREADS = """
+    import threading
+
+    start = threading.Thread.start
+
+    def refuse(thread):
+        if thread.name == "pdl-threads":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    threading.Thread.start = refuse
+"""
+
+
+def test_an_attempt_that_an_engine_refuses_and_yet_holds_ends_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_left
+):
+    run_at_start(monkeypatch, tmp_path / "site", NO_THREADS)
+    with engine_of("processes+threads", jobs=4, workers=2) as engine:
+        outcome = fetch_one(engine, "http://127.0.0.1:1/", tmp_path)
+        assert outcome.message == "the worker broke: RuntimeError: can't start new thread"
+        engine.close()
+        assert engine.wait(0) == []
+
+
 @covering(54)
 def test_an_attempt_that_cannot_be_sent_costs_itself_alone(server: FaultServer, tmp_path: Path, carrier: str):
     good, bad, better = attempts_for([server.url(f"/file/{n}") for n in range(3)], tmp_path)

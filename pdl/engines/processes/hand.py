@@ -84,10 +84,11 @@ class Hand:
             self.last_words = said
             return []
         self._owed = True
-        events = unpacked_events(said)
+        # an engine that has refused an attempt may yet tell of it
+        events = [event for event in unpacked_events(said) if event.attempt in self.carried]
         for event in events:
             if isinstance(event, Finished):
-                del self.carried[event.attempt]
+                self.carried.pop(event.attempt, None)
         return events
 
     def has_more(self) -> bool:
