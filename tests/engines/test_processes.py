@@ -284,6 +284,31 @@ def test_a_worker_that_is_killed_before_it_is_ready_costs_nothing(
 
 
 @pytest.mark.fault(53, engine="processes")
+def test_a_worker_that_dies_early_with_the_server_that_has_forked_it_costs_nothing(
+    server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Then nobody knows what it has died of."""
+    killed: list[Hand] = []
+
+    class Doomed(Hand):
+        def __init__(self, nursery: Any, *args: Any, **named: Any) -> None:
+            super().__init__(nursery, *args, **named)
+            if hasattr(nursery, "_server") and not killed:
+                killed.append(self)
+                psutil.Process(nursery._server._forkserver_pid).suspend()  # it must not hear of the death
+                self.kill()
+                os.kill(nursery._server._forkserver_pid, signal.SIGKILL)
+                self._process.join()
+
+    monkeypatch.setattr(processes, "Hand", Doomed)
+    with engine_of("processes") as engine:
+        if not hasattr(engine._nursery, "_server"):
+            pytest.skip("nothing is forked here")
+        assert fetch_one(engine, server.url("/file"), tmp_path).verdict is Verdict.DONE
+    assert killed
+
+
+@pytest.mark.fault(53, engine="processes")
 def test_workers_that_never_get_ready_are_the_collapse_of_the_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_left
 ):
@@ -308,6 +333,28 @@ def test_where_no_more_processes_can_start_the_others_take_over(
     with engine_of("processes") as engine:
         found = outcomes(carry(engine, attempts_for([server.url(f"/file/{n}") for n in range(20)], tmp_path)))
     assert {outcome.verdict for outcome in found.values()} == {Verdict.DONE}
+
+
+@covering(53)
+def test_where_no_other_gets_ready_those_that_did_take_over(
+    server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, carrier: str
+):
+    first: list[Hand] = []
+
+    class Frail(Hand):
+        def __init__(self, *args: Any, **named: Any) -> None:
+            super().__init__(*args, **named)
+            if first:
+                self.kill()
+                self._process.join()
+            first.append(self)
+
+    monkeypatch.setattr(processes, "Hand", Frail)
+    with engine_of(carrier, jobs=8, workers=4) as engine:
+        attempts = attempts_for([server.url(f"/file/{n}?delay=0.02") for n in range(40)], tmp_path)
+        found = outcomes(carry(engine, attempts))
+    assert {outcome.verdict for outcome in found.values()} == {Verdict.DONE}
+    assert len(first) > 1
 
 
 FEW_DESCRIPTORS = """

@@ -113,22 +113,22 @@ class ProcessesEngine:
             self._failed_in_a_row += 1
             if self._failed_in_a_row >= _TRIES:
                 self._failed_in_a_row = 0
-                self._do_without(error, apart=apart)
+                self._do_without(EngineError(f"no worker process can be started: {error}"), apart=apart)
 
-    def _do_without(self, error: Exception, *, apart: bool) -> None:
+    def _do_without(self, error: EngineError, *, apart: bool) -> None:
         """Go on with the workers that run, as there will be no others.
 
         Raises:
-            EngineError: there are none.
+            EngineError: there are none; the one that was given.
         """
         if not self._hands:
-            raise EngineError(f"no worker process can be started: {error}") from error
+            raise error from None
         hands = sum(hand.apart is apart for hand in self._hands.values())
         if not apart:
             self._most = max(1, hands)
         elif not hands:
             while self._suspects:
-                self._fail(self._suspects.take(), f"the worker process died, and no other can be started: {error}")
+                self._fail(self._suspects.take(), f"the worker process died, and there is no other: {error}")
 
     def _hand_out(self) -> None:
         if self._waiting:
@@ -227,9 +227,11 @@ class ProcessesEngine:
             self._fail(attempt, cause)
         elif not hand.ready:
             self._failed_in_a_row += 1
-            if code is None or code >= 0 or self._failed_in_a_row >= _TRIES:
+            ended_itself = code is not None and code >= 0
+            if ended_itself or self._failed_in_a_row >= _TRIES:
+                self._failed_in_a_row = 0
                 told = f"{cause} before it was ready; {self._nursery.advice}"
-                raise EngineError(UNGUARDED_MESSAGE if code == UNGUARDED else told) from None
+                self._do_without(EngineError(UNGUARDED_MESSAGE if code == UNGUARDED else told), apart=hand.apart)
 
     def _fail(self, attempt: Attempt, message: str) -> None:
         self._news.append(Finished(attempt.id, Outcome(Verdict.FAILED, Kind.WORKER, message)))
