@@ -75,6 +75,14 @@ def test_pdl_the_limit_and_a_peer_are_measured_on_the_same_list(tmp_path: Path) 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the benchmarks run where nginx does")
+@pytest.mark.parametrize("option", ["--rounds", "--scale", "--jobs", "--count"])
+def test_no_number_may_be_nought(option: str) -> None:
+    done = peers("--workload", "start", option, "0")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("rounds, scale, jobs and count are above 0\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the benchmarks run where nginx does")
 def test_a_file_that_cannot_be_written_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
     done = peers("--workload", "start", "--json", tmp_path / "nowhere" / "found.json")
     assert (done.returncode, done.stdout) == (2, "")
