@@ -295,10 +295,13 @@ def test_a_worker_that_dies_early_with_the_server_that_has_forked_it_costs_nothi
             super().__init__(nursery, *args, **named)
             if hasattr(nursery, "_server") and not killed:
                 killed.append(self)
-                psutil.Process(nursery._server._forkserver_pid).suspend()  # it must not hear of the death
+                forking, worker = nursery._server._forkserver_pid, psutil.Process(self._process.pid)
+                os.kill(forking, signal.SIGSTOP)  # it must not hear of the death
                 self.kill()
-                os.kill(nursery._server._forkserver_pid, signal.SIGKILL)
-                self._process.join()
+                os.kill(forking, signal.SIGKILL)
+                os.waitid(os.P_PID, forking, os.WEXITED | os.WNOWAIT)
+                while alive([worker]):  # or it may take an attempt first
+                    time.sleep(0.005)
 
     monkeypatch.setattr(processes, "Hand", Doomed)
     with engine_of("processes") as engine:
