@@ -36,11 +36,8 @@ class UnblockedSender(Sender):
 
     def put(self, item: Any) -> None:
         data = pickle.dumps(item, pickle.HIGHEST_PROTOCOL)
-        behind = bool(self._rest)
+        until = 0.0 if self._rest else time.monotonic() + _PATIENCE
         self._rest += _LENGTH.pack(len(data)) + data
-        if behind:
-            return
-        until = time.monotonic() + _PATIENCE
         while self.push_on() and time.monotonic() < until:
             time.sleep(_NAP)
 
@@ -55,6 +52,9 @@ class UnblockedSender(Sender):
                 written = os.write(self.connection.fileno(), self._rest)
             except BlockingIOError:
                 return True
+            except OSError:
+                self._rest = b""  # for nobody
+                raise
             self._rest = self._rest[written:]
         return False
 
