@@ -190,6 +190,7 @@ def measure(command: list[str], around: Around | None = None, server: Callable[[
         except BaseException:
             _end(process.pid)
             process.wait()
+            memory.stop()
             raise
         taken = server() - before if server else 0.0
         if late:
@@ -230,10 +231,12 @@ def _wait(process: subprocess.Popen[bytes], started: float, limit: float | None)
     timer = threading.Timer(limit, end) if limit is not None else None
     if timer is not None:
         timer.start()
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - started
-    if timer is not None:
-        timer.cancel()
+    try:
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - started
+    finally:
+        if timer is not None:  # for which an interrupted benchmark would wait before it ends
+            timer.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
     return late.is_set(), wall, usage.ru_utime + usage.ru_stime
 

@@ -194,8 +194,14 @@ def main() -> None:
     for name in options.peer:
         if name not in every:
             parser.error(f"there is no contestant {name}; --list names them")
-    if options.rounds < 1 or options.scale <= 0 or (options.jobs or 1) < 1 or (options.count or 1) < 1:
+    numbers = (options.rounds, options.scale, options.jobs, options.count)
+    if any(each is not None and each <= 0 for each in numbers):
         parser.error("rounds, scale, jobs and count are above 0")
+    if options.json is not None:  # or all that was measured would be lost
+        try:
+            options.json.open("a").close()
+        except OSError as error:
+            parser.error(f"cannot write {options.json}: {error.strerror}")
     _raise_limit()
     workloads = {each.name: each for name in options.workload for each in named(name)}
     wishes = Wishes(options.rounds, tuple(options.peer), options.scale, options.jobs, options.count)

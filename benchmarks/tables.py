@@ -25,6 +25,8 @@ def table(workload: Workload, result: Result, results: Results) -> str:
         if each.broken:
             lines.append(f"{name} is out: {each.broken}")
     lines += [f"{name} is left out: {why}" for name, why in result.left_out.items()]
+    if scaled and workload.targets:
+        lines.append("targets are meant for all of it; here the start of each program weighs more")
     for target in workload.targets:
         verdict = target.judge(result, results)
         lines.append(f"target {_MET[verdict.met]}: {target.text} ({verdict.found})")

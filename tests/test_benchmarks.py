@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,6 +59,7 @@ def test_pdl_the_limit_and_a_peer_are_measured_on_the_same_list(tmp_path: Path) 
     done = peers(*words)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("many: 60,000 files of 10 KB (here 0.1% of that)\n")
+    assert done.stdout.index("targets are meant for all of it") < done.stdout.index("target met")
     found = json.loads(to.read_text())
     assert found["about"]["pdl"]
     many = found["workloads"]["many"]
@@ -70,6 +72,22 @@ def test_pdl_the_limit_and_a_peer_are_measured_on_the_same_list(tmp_path: Path) 
         assert figures["wall"] > 0
         assert figures["cpu"] > 0
     assert {each["text"]: each["met"] for each in many["targets"]}["at most 80 MiB"] is True
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the benchmarks run where nginx does")
+@pytest.mark.parametrize("option", ["--rounds", "--scale", "--jobs", "--count"])
+def test_no_number_may_be_nought(option: str) -> None:
+    done = peers("--workload", "start", option, "0")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("rounds, scale, jobs and count are above 0\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the benchmarks run where nginx does")
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    done = peers("--workload", "start", "--json", tmp_path / "nowhere" / "found.json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "found.json: No such file or directory" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @needs_nginx
@@ -112,6 +130,26 @@ def test_a_program_that_fails_is_told_of_with_its_last_words(scripts: None) -> N
     for terminal in (False, True):
         with pytest.raises(measuring.Broken, match="code 1: last"):
             measuring.measure(command, measuring.Around(quiet=True, terminal=terminal))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the benchmarks run where nginx does")
+def test_an_interrupted_measurement_ends_the_program_and_waits_for_no_time_limit() -> None:
+    program = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    around = "measuring.Around(limit=600)"
+    code = f"import measuring, sys; measuring.measure([sys.executable, '-c', {program!r}], {around})"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=BENCHMARKS
+    ) as process:
+        assert process.stdout is not None
+        measured = int(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        try:
+            _, stderr = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert stderr.endswith("KeyboardInterrupt\n")
+    with pytest.raises(ProcessLookupError):
+        os.kill(measured, 0)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody adopts the children of others")

@@ -30,7 +30,7 @@ from pdl.engines.processes import queues
 from pdl.engines.processes.hand import Hand
 from pdl.engines.processes.staffing import APART, usable_cpus
 from pdl.errors import EngineError, Kind
-from pdl.model import Attempt, Event, Finished, Verdict
+from pdl.model import Attempt, Event, Finished, Responded, Span, Verdict
 from pdl.settings import Settings
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and descriptors are those of POSIX")
@@ -242,6 +242,22 @@ def test_a_daemonic_process_is_told_that_it_can_have_no_workers(monkeypatch: pyt
         engines.create("processes", Settings())
 
 
+def test_a_process_whose_folder_is_gone_is_told_that_no_worker_can_begin_there(tmp_path: Path):
+    (tmp_path / "gone").mkdir()
+    script = f"""
+        import os, pdl
+        os.chdir({str(tmp_path / "gone")!r})
+        os.rmdir({str(tmp_path / "gone")!r})
+        try:
+            pdl.download_all(["http://127.0.0.1:1/"], {str(tmp_path / "out")!r}, engine="processes+curl")
+        except pdl.EngineError as error:
+            print(error)
+    """
+    code, stdout, stderr = ended(script, tmp_path / "script")
+    assert (code, stderr) == (0, "")
+    assert stdout.startswith("no worker process can be started from the current folder: No such file or directory;")
+
+
 def killing_early(times: int) -> type[Hand]:
     """Workers of which the first ones are killed before they can be ready."""
     count = 0
@@ -265,6 +281,34 @@ def test_a_worker_that_is_killed_before_it_is_ready_costs_nothing(
     monkeypatch.setattr(processes, "Hand", killing_early(2))
     with engine_of("processes") as engine:
         assert fetch_one(engine, server.url("/file"), tmp_path).verdict is Verdict.DONE
+
+
+@pytest.mark.fault(53, engine="processes")
+def test_a_worker_that_dies_early_with_the_server_that_has_forked_it_costs_nothing(
+    server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Then nobody knows what it has died of."""
+    killed: list[Hand] = []
+
+    class Doomed(Hand):
+        def __init__(self, nursery: Any, *args: Any, **named: Any) -> None:
+            super().__init__(nursery, *args, **named)
+            if hasattr(nursery, "_server") and not killed:
+                killed.append(self)
+                forking, worker = nursery._server._forkserver_pid, psutil.Process(self._process.pid)
+                os.kill(forking, signal.SIGSTOP)  # it must not hear of the death
+                self.kill()
+                os.kill(forking, signal.SIGKILL)
+                os.waitid(os.P_PID, forking, os.WEXITED | os.WNOWAIT)
+                while alive([worker]):  # or it may take an attempt first
+                    time.sleep(0.005)
+
+    monkeypatch.setattr(processes, "Hand", Doomed)
+    with engine_of("processes") as engine:
+        if not hasattr(engine._nursery, "_server"):
+            pytest.skip("nothing is forked here")
+        assert fetch_one(engine, server.url("/file"), tmp_path).verdict is Verdict.DONE
+    assert killed
 
 
 @pytest.mark.fault(53, engine="processes")
@@ -292,6 +336,28 @@ def test_where_no_more_processes_can_start_the_others_take_over(
     with engine_of("processes") as engine:
         found = outcomes(carry(engine, attempts_for([server.url(f"/file/{n}") for n in range(20)], tmp_path)))
     assert {outcome.verdict for outcome in found.values()} == {Verdict.DONE}
+
+
+@covering(53)
+def test_where_no_other_gets_ready_those_that_did_take_over(
+    server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, carrier: str
+):
+    first: list[Hand] = []
+
+    class Frail(Hand):
+        def __init__(self, *args: Any, **named: Any) -> None:
+            super().__init__(*args, **named)
+            if first:
+                self.kill()
+                self._process.join()
+            first.append(self)
+
+    monkeypatch.setattr(processes, "Hand", Frail)
+    with engine_of(carrier, jobs=8, workers=4) as engine:
+        attempts = attempts_for([server.url(f"/file/{n}?delay=0.02") for n in range(40)], tmp_path)
+        found = outcomes(carry(engine, attempts))
+    assert {outcome.verdict for outcome in found.values()} == {Verdict.DONE}
+    assert len(first) > 1
 
 
 FEW_DESCRIPTORS = """
@@ -374,6 +440,31 @@ def test_the_collapse_of_a_workers_engine_arrives_with_its_text(
     assert {(outcome.verdict, outcome.kind) for outcome in found} == {(Verdict.FAILED, Kind.WORKER)}
     assert {outcome.message for outcome in found} == {"the worker broke: ZeroDivisionError: out of the loop"}
     assert sum(not hand.apart for hand in started) == 1
+
+
+NO_THREADS = """
+    import threading
+
+    start = threading.Thread.start
+
+    def refuse(thread):
+        if thread.name == "pdl-threads":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    threading.Thread.start = refuse
+"""
+
+
+def test_an_attempt_that_an_engine_refuses_and_yet_holds_ends_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_left
+):
+    run_at_start(monkeypatch, tmp_path / "site", NO_THREADS)
+    with engine_of("processes+threads", jobs=4, workers=2) as engine:
+        outcome = fetch_one(engine, "http://127.0.0.1:1/", tmp_path)
+        assert outcome.message == "the worker broke: RuntimeError: can't start new thread"
+        engine.close()
+        assert engine.wait(0) == []
 
 
 @covering(54)
@@ -500,6 +591,28 @@ def test_a_probe_whose_worker_dies_in_company_leaves_the_spans_that_came(server:
     assert os.listdir(tmp_path / ".pdl" / "parts") == []
 
 
+@pytest.mark.fault(53, engine="processes+curl")
+def test_a_probe_that_is_carried_again_leaves_what_others_have_written(server: FaultServer, tmp_path: Path):
+    target, stalling = "/stall/in-body/large?size=100000&at=40000", "/stall/before-head"
+    first, second, other = attempts_for([server.url(each) for each in (target, target, stalling)], tmp_path)
+    with engine_of("processes+curl", jobs=4, workers=1) as engine:
+        engine.start(first._replace(span=Span(0, 65_536)))
+        engine.start(other)
+        events: list[Event] = []
+        while not (told := [event for event in events if isinstance(event, Responded)]):
+            events += engine.wait(0.05)
+        assert told[0].partial is not None
+        span = Span(65_536, 100_000, told[0].partial.if_range, 100_000)
+        engine.start(second._replace(part=first.part, span=span))
+        assert outcomes(until_ended(engine, 1))[second.id].verdict is Verdict.SPAN
+        os.kill(pids()[0], signal.SIGKILL)
+        for each in (target, stalling):
+            server.release(each)
+        found = outcomes(until_ended(engine, 2))
+    assert (found[first.id].verdict, found[other.id].verdict) == (Verdict.SPAN, Verdict.DONE)
+    assert Path(first.part).read_bytes() == server.content(target)
+
+
 def kill_one(server: FaultServer, after: int, chance: random.Random) -> None:
     """Kill a worker when so many requests have come."""
     server.wait_until(lambda: len(server.requests) >= after)
@@ -607,6 +720,41 @@ def test_close_kills_a_worker_that_does_not_listen_and_leaves_nothing(
         assert [event.outcome.verdict for event in engine.wait(0) if isinstance(event, Finished)] == [
             Verdict.STOPPED
         ]
+
+
+def stop_one_that_has_more_to_hear(engine: Any, server: FaultServer, folder: Path) -> tuple[int, list[Attempt]]:
+    """Stop the only worker, and have more for it than a pipe takes; its number, and the attempts."""
+    long = "x" * 400
+    targets = ["/stall/before-head", *(f"/file/{long}{n}" for n in range(400))]
+    attempts = attempts_for([server.url(target) for target in targets], folder)
+    engine.start(attempts[0])
+    while not server.in_flight():
+        assert engine.wait(0.02) == []
+    (pid,) = pids()
+    os.kill(pid, signal.SIGSTOP)
+    for attempt in attempts[1:]:
+        engine.start(attempt)
+    for _ in range(3):
+        assert engine.wait(0.02) == []
+    return pid, attempts
+
+
+def test_a_worker_that_was_stopped_and_let_go_on_misses_nothing(server: FaultServer, tmp_path: Path):
+    with engine_of("processes+curl", jobs=401, workers=1, timeout=60.0) as engine:
+        pid, attempts = stop_one_that_has_more_to_hear(engine, server, tmp_path)
+        os.kill(pid, signal.SIGCONT)
+        server.release("/stall/before-head")
+        found = outcomes(until_ended(engine, len(attempts)))
+    assert {outcome.verdict for outcome in found.values()} == {Verdict.DONE}
+
+
+def test_close_is_not_held_up_by_a_worker_that_hears_nothing(server: FaultServer, tmp_path: Path, nothing_left):
+    with engine_of("processes+curl", jobs=401, workers=1) as engine:
+        _, attempts = stop_one_that_has_more_to_hear(engine, server, tmp_path)
+        engine.close()
+        found = outcomes(engine.wait(0))
+    assert {outcome.verdict for outcome in found.values()} == {Verdict.STOPPED}
+    assert len(found) == len(attempts)
 
 
 # the death of the engine's process
@@ -772,6 +920,26 @@ def test_a_script_without_a_guard_works_where_processes_are_forked_from_a_server
     urls = [server.url(target) for target in targets]
     assert ended(UNGUARDED, tmp_path, method, tmp_path / "out", *urls) == (0, "begun\n4\n", "")
     assert files_in(tmp_path / "out") == contents(server, targets)
+
+
+OWN_CHILD = """
+    import multiprocessing, sys, pdl
+
+    if __name__ == "__main__":
+        child = multiprocessing.get_context("spawn").Process(target=print, args=("never",))
+        child.start()
+        child.join()
+        print(child.exitcode)
+    else:
+        pdl.download_all(sys.argv[2:], sys.argv[1], engine="processes")
+"""
+
+
+def test_a_process_of_the_programs_own_that_comes_to_pdl_says_why_it_ends(tmp_path: Path):
+    """Nobody else would: the one that has started it knows nothing of pdl."""
+    code, stdout, stderr = ended(OWN_CHILD, tmp_path, tmp_path / "out", "http://127.0.0.1:1/")
+    assert (code, stdout) == (0, "1\n")
+    assert stderr.count('let the script call pdl below `if __name__ == "__main__":`') == 1
 
 
 GUARDED = """

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pdl.engines.processes.engine import ProcessesEngine
-from pdl.engines.processes.suspects import Suspects, after
+from pdl.engines.processes.suspects import Suspects
 from pdl.engines.processes.wire import packed_attempts, packed_events, unpacked_attempts, unpacked_events
 from pdl.errors import Kind
 from pdl.model import (
@@ -73,18 +73,6 @@ def test_a_part_that_was_begun_anew_is_not_continued_under_the_validator_of_the_
     assert suspects.take() == attempt._replace(partial=None)
 
 
-@pytest.mark.parametrize("partial", [None, PARTIAL, PARTIAL._replace(total=100)])
-@pytest.mark.parametrize("status", [200, 206])
-def test_a_probe_that_has_shown_the_way_is_a_span_like_others_when_it_is_carried_again(
-    status: int, partial: Partial | None
-):
-    probe = Attempt(1, 1, URL, "1.part", span=Span(0, 10), unless=Validator(URL, '"v0"'))
-    again = after(Responded(1, status, 100, partial), probe)
-    shown = status == 206 and partial is not None and partial.total == 100
-    assert again == (probe._replace(span=Span(0, 10, '"v1"', 100), unless=None) if shown else probe)
-    assert after(Responded(1, status, 100, partial), again) == again
-
-
 def test_a_part_that_is_gone_is_not_continued(part: Path):
     attempt = Attempt(1, 1, URL, str(part), partial=PARTIAL)
     suspects = Suspects()
@@ -117,12 +105,48 @@ def test_one_that_was_alone_with_a_dead_worker_is_alone_from_the_beginning_when_
     assert suspects.take() is again
 
 
+PROBE = Attempt(1, 1, URL, "1.part", unless=Validator(URL, '"v0"'), span=Span(0, 65_536))
+ANSWER = Partial(0, '"v1"', 100_000, URL)
+
+
+def test_a_probe_whose_answer_was_told_lays_out_no_other_part_for_those_that_write_into_it():
+    suspects = Suspects()
+    event = Responded(1, 206, 100_000, ANSWER)
+    suspects.responded(PROBE, event)
+    assert suspects.stands(event)
+    assert not suspects.stands(Advanced(1, 5))
+    suspects.add([PROBE])
+    again = PROBE._replace(span=Span(0, 65_536, '"v1"', 100_000), unless=None)
+    assert suspects.take() == again
+    suspects.add([again])  # as its next worker has died, too
+    assert suspects.take() == again
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Responded(1, 200, 100_000, ANSWER),
+        Responded(1, 206, None, None),
+        Responded(1, 206, 65_536, ANSWER._replace(total=65_536)),
+    ],
+)
+def test_a_probe_with_whose_answer_nobody_else_can_begin_is_carried_again_as_it_was(event: Responded):
+    suspects = Suspects()
+    suspects.responded(PROBE, event)
+    assert not suspects.stands(event)
+    suspects.add([PROBE])
+    assert suspects.take() is PROBE
+
+
 def test_nothing_is_kept_of_attempts_that_have_ended(part: Path):
     suspects = Suspects()
     for number in range(3):
-        suspects.set_out(Attempt(number, number, URL, str(part), partial=PARTIAL, time_limit=1.0))
+        attempt = Attempt(number, number, URL, str(part), partial=PARTIAL, time_limit=1.0, span=Span(0, 65_536))
+        suspects.set_out(attempt)
+        suspects.responded(attempt, Responded(number, 206, 100_000, ANSWER))
         suspects.ended(number)
     assert not suspects._notes
+    assert not suspects._ways
 
 
 def test_what_was_told_of_a_suspect_but_not_passed_on_is_forgotten():

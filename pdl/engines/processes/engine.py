@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection, wait
 from pdl import engines
 from pdl.engines.leash import CLOSED
 from pdl.errors import EngineError, Kind
-from pdl.model import Attempt, Event, Finished, Outcome, Verdict
+from pdl.model import Attempt, Event, Finished, Outcome, Responded, Verdict
 from pdl.settings import Settings
 
 from .hand import Hand, cause_of_death
@@ -24,6 +24,8 @@ CLOSING = 1.6
 _TRIES = 3
 """Processes that may fail in a row before one is ready, until that is the engine's collapse."""
 _JUDGED_EVERY = 1.0
+_PUSHED_EVERY = 0.02
+"""Seconds between two tries to tell a worker something for which its pipe has no room."""
 
 
 class ProcessesEngine:
@@ -80,6 +82,8 @@ class ProcessesEngine:
         if not self._hands:
             time.sleep(timeout)
             return []
+        if sum(hand.push_on() for hand in self._hands.values()):
+            timeout = min(timeout, _PUSHED_EVERY)
         return [self._hands[each] for each in wait(list(self._hands), timeout)]  # type: ignore[index]  # what we gave
 
     # -- workers
@@ -109,22 +113,22 @@ class ProcessesEngine:
             self._failed_in_a_row += 1
             if self._failed_in_a_row >= _TRIES:
                 self._failed_in_a_row = 0
-                self._do_without(error, apart=apart)
+                self._do_without(EngineError(f"no worker process can be started: {error}"), apart=apart)
 
-    def _do_without(self, error: Exception, *, apart: bool) -> None:
+    def _do_without(self, error: EngineError, *, apart: bool) -> None:
         """Go on with the workers that run, as there will be no others.
 
         Raises:
-            EngineError: there are none.
+            EngineError: there are none; the one that was given.
         """
         if not self._hands:
-            raise EngineError(f"no worker process can be started: {error}") from error
+            raise error from None
         hands = sum(hand.apart is apart for hand in self._hands.values())
         if not apart:
             self._most = max(1, hands)
         elif not hands:
             while self._suspects:
-                self._fail(self._suspects.take(), f"the worker process died, and no other can be started: {error}")
+                self._fail(self._suspects.take(), f"the worker process died, and there is no other: {error}")
 
     def _hand_out(self) -> None:
         if self._waiting:
@@ -193,6 +197,8 @@ class ProcessesEngine:
         for event in events:
             if isinstance(event, Finished):
                 self._suspects.ended(event.attempt)
+            elif isinstance(event, Responded) and (attempt := hand.carried.get(event.attempt)) is not None:
+                self._suspects.responded(attempt, event)
         if hand.apart:
             self._dismiss_the_needless()
 
@@ -210,7 +216,9 @@ class ProcessesEngine:
         cause = hand.last_words or cause_of_death(code)
         if len(carried) > 1:
             # what was told of them but not passed on is of parts that are about to be begun anew
-            self._news = [event for event in self._news if event.attempt not in carried]
+            self._news = [
+                event for event in self._news if event.attempt not in carried or self._suspects.stands(event)
+            ]
             self._suspects.add(carried.values())
         elif carried:
             (attempt,) = carried.values()
@@ -219,9 +227,11 @@ class ProcessesEngine:
             self._fail(attempt, cause)
         elif not hand.ready:
             self._failed_in_a_row += 1
-            if code is None or code >= 0 or self._failed_in_a_row >= _TRIES:
+            ended_itself = code is not None and code >= 0
+            if ended_itself or self._failed_in_a_row >= _TRIES:
+                self._failed_in_a_row = 0
                 told = f"{cause} before it was ready; {self._nursery.advice}"
-                raise EngineError(UNGUARDED_MESSAGE if code == UNGUARDED else told) from None
+                self._do_without(EngineError(UNGUARDED_MESSAGE if code == UNGUARDED else told), apart=hand.apart)
 
     def _fail(self, attempt: Attempt, message: str) -> None:
         self._news.append(Finished(attempt.id, Outcome(Verdict.FAILED, Kind.WORKER, message)))
@@ -232,13 +242,13 @@ class ProcessesEngine:
         if self._closed:
             return
         self._closed = True
+        until = time.monotonic() + CLOSING
         for hand in self._hands.values():
             if hand.ready:
                 hand.dismiss()
             else:
                 hand.kill()  # it has nothing that it could lose
         cut = [attempt.id for attempt in self._waiting] + self._suspects.give_up()
-        until = time.monotonic() + CLOSING
         while self._hands and (left := until - time.monotonic()) > 0:
             for hand in self._readable(left):
                 cut += self._listen_to_the_end(hand)

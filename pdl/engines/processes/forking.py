@@ -30,18 +30,20 @@ class ForkingNursery:
 
     Args:
         preload: the modules that the server loads.
+        name: what multiprocessing calls the processes.
     """
 
     advice = "another engine, such as threads, needs no processes"
 
-    def __init__(self, preload: list[str]) -> None:
+    def __init__(self, preload: list[str], name: str) -> None:
+        self._name = name
         self._server = _Server()
         self._server.set_forkserver_preload(preload)
         with contextlib.suppress(OSError), undisturbed():  # each start of a process tries again
             self._server.ensure_running()  # it loads while the job is being set up
 
     def process(self, target: Callable[..., None], args: tuple[Any, ...]) -> BaseProcess:
-        return _Process(self._server, target, args)
+        return _Process(self._server, target, args, self._name)
 
     def close(self) -> None:
         self._server.stop()
@@ -64,8 +66,8 @@ class _Process(BaseProcess):
 
     _start_method = "forkserver"
 
-    def __init__(self, server: _Server, target: Callable[..., None], args: tuple[Any, ...]) -> None:
-        super().__init__(target=target, args=args, name="pdl-worker", daemon=True)
+    def __init__(self, server: _Server, target: Callable[..., None], args: tuple[Any, ...], name: str) -> None:
+        super().__init__(target=target, args=args, name=name, daemon=True)
         self._server = server
 
     def _Popen(self, process: BaseProcess) -> _Launch:  # noqa: N802 - multiprocessing calls it so

@@ -6,12 +6,12 @@ import contextlib
 import os
 from multiprocessing.connection import Connection
 
-from pdl.model import Attempt, Event, Finished, Responded
+from pdl.model import Attempt, Event, Finished
 from pdl.settings import Settings
 
 from .queues import Receiver, Sender, one_way
 from .starting import Nursery
-from .suspects import after
+from .unblocked import unblocked_receiver, unblocked_sender
 from .undisturbed import leave_signals_to_the_engine
 from .wire import Word, packed_attempts, unpacked_events
 
@@ -45,8 +45,9 @@ class Hand:
         """Why it ends, if it could say so."""
         self._owed = False  # it has told something, and waits for leave to go on
         _find_room()
-        tasks, self._tasks = one_way()
-        self._events, events = one_way()
+        tasks, sender = one_way()
+        receiver, events = one_way()
+        self._tasks, self._events = unblocked_sender(sender), unblocked_receiver(receiver)
         self._process = nursery.process(_work, (settings, tasks, events))
         try:
             self._process.start()
@@ -68,12 +69,14 @@ class Hand:
         return self._events.connection
 
     def hear(self) -> list[Event]:
-        """The next news, and note what they say of the worker itself.
+        """The next news, if they are whole, and note what they say of the worker itself.
 
         Raises:
             EOFError, OSError: the process has died.
         """
         said = self._events.get()
+        if said is None:
+            return []
         if said is Word.READY:
             self.ready = True
             return []
@@ -81,12 +84,11 @@ class Hand:
             self.last_words = said
             return []
         self._owed = True
-        events = unpacked_events(said)
+        # an engine that has refused an attempt may yet tell of it
+        events = [event for event in unpacked_events(said) if event.attempt in self.carried]
         for event in events:
             if isinstance(event, Finished):
-                del self.carried[event.attempt]
-            elif isinstance(event, Responded):
-                self.carried[event.attempt] = after(event, self.carried[event.attempt])
+                self.carried.pop(event.attempt, None)
         return events
 
     def has_more(self) -> bool:
@@ -104,6 +106,13 @@ class Hand:
         self._owed = False
         for attempt in attempts:
             self.carried[attempt.id] = attempt
+
+    def push_on(self) -> bool:
+        """Send what its pipe had no room for, as far as it has some now; whether something is left."""
+        try:
+            return self._tasks.push_on()
+        except OSError:  # its end will be heard
+            return False
 
     def let_go_on(self) -> None:
         """Let it tell more, if it has told something since the last time and is not at its end."""

@@ -14,10 +14,10 @@ from typing import Any
 
 
 class Sender:
-    """The writing end. It may block while the other side does not read, if the pipe is full."""
+    """The writing end. It may block while the other side does not read, if the pipe is full; see `unblocked.py`."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
 
     def put(self, item: Any) -> None:
         """Send a plain value.
@@ -26,10 +26,14 @@ class Sender:
             OSError: the other side is gone.
             Exception: the value cannot be pickled; nothing was sent.
         """
-        self._connection.send_bytes(pickle.dumps(item, pickle.HIGHEST_PROTOCOL))
+        self.connection.send_bytes(pickle.dumps(item, pickle.HIGHEST_PROTOCOL))
+
+    def push_on(self) -> bool:
+        """Send what could not be sent yet, as far as it fits; whether something is left. Here nothing ever is."""
+        return False
 
     def close(self) -> None:
-        self._connection.close()
+        self.connection.close()
 
 
 class Receiver:

@@ -18,6 +18,13 @@ UNGUARDED_MESSAGE = (
     'let the script call pdl below `if __name__ == "__main__":`'
 )
 
+_OTHERS_UNGUARDED = (
+    "a process that this program has started runs its script from the beginning, and so comes to pdl as well: "
+    'let the script call pdl below `if __name__ == "__main__":`'
+)
+_NAME = "pdl-worker"
+"""What multiprocessing calls our processes."""
+
 
 class Nursery(Protocol):
     """What makes processes."""
@@ -42,7 +49,7 @@ class SpawningNursery:
 
     def process(self, target: Callable[..., None], args: tuple[Any, ...]) -> BaseProcess:
         spawn = multiprocessing.get_context("spawn")
-        return spawn.Process(target=target, args=args, name="pdl-worker", daemon=True)
+        return spawn.Process(target=target, args=args, name=_NAME, daemon=True)
 
     def close(self) -> None:
         pass
@@ -59,21 +66,30 @@ def open_nursery(preload: list[str]) -> Nursery:
         return SpawningNursery()
     from .forking import ForkingNursery  # noqa: PLC0415 - cannot be imported everywhere
 
-    return ForkingNursery(preload)
+    return ForkingNursery(preload, _NAME)
 
 
 def refuse_impossible() -> None:
     """Say why this process cannot have workers, if so.
 
     Raises:
-        EngineError: it may have no children.
+        EngineError: it may have no children, or none can begin where it is.
     """
     me = multiprocessing.current_process()
     # private, but what multiprocessing itself goes by; while it is set the script of the program is being imported
     if getattr(me, "_inheriting", False):
-        os._exit(UNGUARDED)  # in silence; the process that has started this one says what is wrong
+        if me.name == _NAME:
+            os._exit(UNGUARDED)  # in silence; the process that has started this one says what is wrong
+        raise EngineError(_OTHERS_UNGUARDED)
     if me.daemon:
         raise EngineError(
             "this process is a daemonic child of multiprocessing, which may have no children of its own: "
             "use another engine here, or a process with daemon=False"
         )
+    try:
+        os.getcwd()
+    except OSError as error:  # multiprocessing has its processes begin there
+        raise EngineError(
+            f"no worker process can be started from the current folder: {error.strerror}; "
+            "use another engine here, or begin in another folder"
+        ) from None

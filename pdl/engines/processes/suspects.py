@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from pdl.model import Attempt, Responded, Span
+from pdl.model import Attempt, Event, Responded, Span
 
 
 class _Note(NamedTuple):
@@ -26,6 +26,7 @@ class Suspects:
     def __init__(self) -> None:
         self._waiting: deque[Attempt] = deque()
         self._notes: dict[int, _Note] = {}
+        self._ways: dict[int, Span] = {}  # what probes that were answered ask for from then on
         self._convicted: set[int] = set()
 
     def __len__(self) -> int:
@@ -36,10 +37,24 @@ class Suspects:
         if attempt.partial is not None or attempt.time_limit is not None:
             self._notes[attempt.id] = _Note(time.monotonic(), _inode(attempt.part))
 
+    def responded(self, attempt: Attempt, event: Responded) -> None:
+        """Note what the head of an attempt's response means for it, if its worker dies."""
+        span, known = attempt.span, event.partial
+        if span is None or not span.is_probe or event.status != 206 or known is None or known.total is None:
+            return
+        if known.total > span.stop:
+            self._ways[attempt.id] = Span(span.start, span.stop, known.if_range, known.total)
+
+    def stands(self, event: Event) -> bool:
+        """Whether an event of an attempt that is carried again holds for the new one, too."""
+        return isinstance(event, Responded) and event.attempt in self._ways
+
     def ended(self, attempt: int) -> None:
         """Forget an attempt."""
         if self._notes:
             self._notes.pop(attempt, None)
+        if self._ways:
+            self._ways.pop(attempt, None)
 
     def add(self, attempts: Iterable[Attempt]) -> None:
         """Their worker has died, and is buried: carry each of them alone."""
@@ -72,6 +87,9 @@ class Suspects:
 
     def _once_more(self, attempt: Attempt) -> Attempt:
         """The attempt with the rest of its time, from where it began, if what it began with is there."""
+        if (way := self._ways.pop(attempt.id, None)) is not None:
+            # others write into the part that it has laid out: another probe would put an empty one in its place
+            attempt = attempt._replace(span=way, unless=None)
         note = self._notes.pop(attempt.id, None)
         if note is None:
             return attempt
@@ -82,19 +100,6 @@ class Suspects:
             # the dead worker began the part anew, and its bytes may be of another version
             attempt = attempt._replace(partial=None)
         return attempt
-
-
-def after(responded: Responded, attempt: Attempt) -> Attempt:
-    """The attempt as it is to be carried should its worker die, now that it has been answered.
-
-    A probe that has shown the way must not be made again: it would begin the part anew, into which others write.
-    """
-    span, partial = attempt.span, responded.partial
-    if span is None or not span.is_probe or responded.status != 206 or partial is None or partial.total is None:
-        return attempt
-    if partial.total <= span.stop:  # there are no others
-        return attempt
-    return attempt._replace(span=Span(span.start, span.stop, partial.if_range, partial.total), unless=None)
 
 
 def _inode(path: str) -> int | None:
