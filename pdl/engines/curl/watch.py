@@ -14,9 +14,6 @@ import pycurl
 from pdl.patterns import pattern
 
 READ, WRITE = pycurl.CSELECT_IN, pycurl.CSELECT_OUT
-_AT_ONCE = 32
-"""Sockets that are told of at once: what has ended by them is followed by other requests before the next ones."""
-
 Wish = tuple[int, int]
 """A descriptor, and what libcurl wants of it."""
 
@@ -121,7 +118,7 @@ class EpollWatch:
     def ready(self, timeout: float) -> list[tuple[int, int]]:
         """As `SelectorWatch` does."""
         found = []
-        for descriptor, events in self._epoll.poll(timeout, _AT_ONCE):
+        for descriptor, events in self._epoll.poll(timeout):
             if descriptor not in self._wanted:  # most likely the server closed a connection that was kept
                 self._end_if_spoiled(descriptor)
                 self._drop(descriptor)
