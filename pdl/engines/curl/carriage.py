@@ -106,8 +106,9 @@ class Carriage:
             return self._drain(len(data))
         try:
             if self._chunks is None:
-                if not transfer.on_data(data):
-                    transfer.on_end()
+                if transfer.on_data(data):
+                    return True
+                transfer.on_end()
             else:
                 self._take_chunks(self._chunks, data)
         except TransferError as error:
