@@ -6,8 +6,8 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from .scheduler import Ended
 from .storage.durability import FlushedFolders, flush_files
+from .task import Ended
 
 FILES = 64
 """Files that are enough for a batch."""

@@ -36,7 +36,7 @@ from .model import (
 from .naming import Naming
 from .progress import Reporter, hears_results
 from .recall import Recall
-from .scheduler import Ended, Scheduler, Task
+from .scheduler import Scheduler
 from .settings import Settings
 from .sources import Source
 from .storage.durability import FlushedFolders, flush_destination
@@ -47,6 +47,7 @@ from .storage.publish import Publisher
 from .storage.state import ledger_path
 from .storage.transient import TransientLedger
 from .summary import Stop, Summary, Tally
+from .task import Ended, Task
 from .unchecked import Unchecked
 
 T = TypeVar("T")

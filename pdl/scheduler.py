@@ -10,7 +10,6 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from . import retry
@@ -20,11 +19,12 @@ from .errors import Kind
 from .http.magic import LONGEST
 from .http.routes import Routes
 from .logins import Logins
-from .model import Attempt, Download, Headers, Notice, Outcome, Partial, Reach, Validator, Verdict
+from .model import Attempt, Download, Headers, Notice, Outcome, Partial, Reach, Verdict
 from .outage import SUSPECTED, Outage, Outages
 from .proxies import Proxy, shows_that_it_works
 from .settings import Settings
 from .spans import Piece, Spans
+from .task import Ended, Host, Task
 
 NEAR = 512
 """Downloads read ahead, unless four times what is carried at once is more: each refill costs a commit."""
@@ -49,100 +49,6 @@ _UNTOLD = frozenset({Kind.WORKER, Kind.INTERNAL})
 _NO_ANSWER = frozenset({Kind.DNS, Kind.CONNECT, Kind.BLOCKED})
 """Kinds that tell of the host, but not from it."""
 _DEATHS = 2  # of a worker on the same URL, after which it is the URL that is blamed
-
-
-@dataclass(slots=True, eq=False)
-class Task:
-    """One download on its way: where it is to be asked for next, and what has been tried."""
-
-    row: int
-    download: Download
-    path: str
-    mirrors: tuple[str, ...] = field(init=False)
-    url: str = field(init=False)
-    """Where the next attempt goes: the first mirror, or a hop behind it."""
-    hops: tuple[str, ...] = ()
-    headers_allowed: bool = True
-    hop_credentials: str | None = None
-    attempts: int = 0
-    failures: int = 0
-    once: dict[Kind, int] = field(default_factory=dict)
-    deaths: int = 0
-    partial: Partial | None = None
-    unless: Validator | None = None
-    """The version that is there already."""
-    standing: int | None = None
-    """Bytes of pdl's own file that is there and gives way."""
-    kept: bool = False
-    """The ledger knows how the part can be continued."""
-    split: Spans | None = None
-    """Its bytes, while several attempts fetch them or it is found out whether they can."""
-    unsplit: bool = False
-    """It was found out that they cannot."""
-    started: float | None = None
-    total: int | None = None
-    size: int = 0
-    host: _Host | None = None
-    """What it was put in line for."""
-
-    def __post_init__(self) -> None:
-        self.mirrors = (self.download.url, *self.download.mirrors)
-        self.url = self.download.url
-
-    def from_the_start(self) -> None:
-        """Ask the current mirror itself again, not the hop that a redirect once led to."""
-        self.url = self.mirrors[0]
-        self.hops = ()
-        self.headers_allowed = True
-        self.hop_credentials = None
-
-    def turn_to(self, mirrors: tuple[str, ...]) -> None:
-        """Ask the first of these next, which knows nothing of what another has sent."""
-        self.mirrors = mirrors
-        self.partial = self.unless = None
-        self.from_the_start()
-
-    def follow(self, location: str, credentials: str | None) -> None:
-        """Go on at a redirect's target; what the user gave for an origin stays with it (RFC 9110 section 15.4)."""
-        if urls.origin(location) != urls.origin(self.url):
-            self.headers_allowed = False
-        self.hops = (*self.hops, self.url)
-        self.url, self.hop_credentials = location, credentials
-
-    @property
-    def credentials(self) -> str | None:
-        if self.hop_credentials is not None or not self.headers_allowed:
-            return self.hop_credentials
-        return dict(self.download.credentials).get(self.mirrors[0]) if self.download.credentials else None
-
-
-class Ended(NamedTuple):
-    """A download that will not be tried any more."""
-
-    task: Task
-    outcome: Outcome
-    seconds: float
-
-
-@dataclass(slots=True, eq=False)
-class _Host:
-    """One authority: what waits for it, and whether it may be asked."""
-
-    name: str
-    queue: deque[Task] = field(default_factory=deque)
-    active: int = 0
-    paused_until: float = -math.inf
-    paused_by: Outcome | None = None
-    listed: bool = False  # stands in the queue of hosts that can start something
-    settled: bool = False  # it has answered, and the last connection to it came about
-    answered: bool = False
-    misses: int = 0  # connections in a row that did not come about
-    speaking: int = 0  # attempts under way whose answers have begun to come
-    outage: Outage | None = None
-
-    @property
-    def parked(self) -> bool:
-        return self.paused_until == math.inf
 
 
 class _Postponed(NamedTuple):
@@ -183,9 +89,9 @@ class Scheduler:
         self._part = part
         self._deadline = deadline
         self._logins = logins
-        self._hosts: dict[str, _Host] = {}
-        self._ready: deque[_Host] = deque()
-        self._later: list[tuple[float, int, Any]] = []  # (time, tie-breaker, Task or _Host)
+        self._hosts: dict[str, Host] = {}
+        self._ready: deque[Host] = deque()
+        self._later: list[tuple[float, int, Any]] = []  # (time, tie-breaker, Task or Host)
         self._order = itertools.count()
         self._ids = itertools.count(1)
         self._active: dict[int, Task] = {}
@@ -365,7 +271,7 @@ class Scheduler:
             self._forget(host)
         return ended
 
-    def _decide(self, task: Task, outcome: Outcome, host: _Host, now: float) -> Ended | None:
+    def _decide(self, task: Task, outcome: Outcome, host: Host, now: float) -> Ended | None:
         if outcome.verdict is Verdict.DONE:
             return self._end(task, outcome, now)
         if outcome.verdict is Verdict.REDIRECT:
@@ -403,7 +309,7 @@ class Scheduler:
         task.follow(outcome.location, outcome.location_credentials)
         return self._again(task, now)
 
-    def _failed(self, task: Task, outcome: Outcome, host: _Host | None, now: float) -> Ended | None:
+    def _failed(self, task: Task, outcome: Outcome, host: Host | None, now: float) -> Ended | None:
         if outcome.kind is Kind.WORKER:
             task.deaths += 1
             task.partial = outcome.partial  # nobody knows how far it came
@@ -549,7 +455,7 @@ class Scheduler:
         task.split, task.unsplit = None, outcome.verdict is Verdict.RESTART
         return True
 
-    def _decide_span(self, task: Task, attempt: int, outcome: Outcome, host: _Host, now: float) -> Ended | None:
+    def _decide_span(self, task: Task, attempt: int, outcome: Outcome, host: Host, now: float) -> Ended | None:
         spans = task.split
         assert spans is not None
         piece = spans.end(attempt, outcome)
@@ -564,7 +470,7 @@ class Scheduler:
         return None
 
     def _span_fault(
-        self, task: Task, piece: Piece | None, outcome: Outcome, host: _Host, now: float
+        self, task: Task, piece: Piece | None, outcome: Outcome, host: Host, now: float
     ) -> Outcome | None:
         """Have the rest of a piece fetched later; or why the file cannot be fetched in spans any more."""
         assert task.split is not None
@@ -653,7 +559,7 @@ class Scheduler:
         name = _authority(task.url)
         host = self._hosts.get(name)
         if host is None:
-            host = self._hosts[name] = _Host(name)
+            host = self._hosts[name] = Host(name)
             if (misses := self._past.pop(name, None)) is not None:
                 host.answered, host.misses, host.settled = True, misses, not misses
             if self._outages:
@@ -666,7 +572,7 @@ class Scheduler:
         if not host.listed:
             self._list(host, -math.inf)
 
-    def _list(self, host: _Host, now: float) -> None:
+    def _list(self, host: Host, now: float) -> None:
         """Put a host in line if it can start something; a pause that has not been lifted keeps it out."""
         if (
             not host.listed
@@ -678,13 +584,13 @@ class Scheduler:
             host.listed = True
             self._ready.append(host)
 
-    def _cap(self, host: _Host) -> int:
+    def _cap(self, host: Host) -> int:
         """Attempts at once to a host; until it has answered, no more than its share of all, as it may be dead."""
         if host.settled:
             return self._per_host
         return max(1, min(self._per_host, self._capacity // len(self._hosts)))
 
-    def _pause(self, host: _Host, outcome: Outcome, now: float) -> None:
+    def _pause(self, host: Host, outcome: Outcome, now: float) -> None:
         assert outcome.retry_after is not None
         asked = outcome.retry_after
         until = now + asked if asked <= retry.LONGEST_RETRY_AFTER else math.inf
@@ -713,7 +619,7 @@ class Scheduler:
                 self._list(due, now)
                 self._forget(due)
 
-    def _forget(self, host: _Host) -> None:
+    def _forget(self, host: Host) -> None:
         if host.queue or host.active or host.paused_until > -math.inf:
             return
         if self._hosts.get(host.name) is host:  # after two pauses it comes twice, and may have been replaced
@@ -730,7 +636,7 @@ class Scheduler:
 
     # -- hosts that do not answer
 
-    def _may_try(self, host: _Host, outage: Outage, now: float) -> bool:
+    def _may_try(self, host: Host, outage: Outage, now: float) -> bool:
         """Whether a download may try a host that does not answer; those of one that was given up are lost."""
         if outage.given_up and now >= outage.again_at:
             outage.resume()
@@ -741,7 +647,7 @@ class Scheduler:
             self._forget(host)
         return outage.due
 
-    def _miss(self, host: _Host, attempt: int, now: float) -> None:
+    def _miss(self, host: Host, attempt: int, now: float) -> None:
         """An attempt came to no connection."""
         host.settled, host.misses = False, host.misses + 1
         outage = host.outage
@@ -770,7 +676,7 @@ class Scheduler:
         else:
             heapq.heappush(self._later, (now + outage.delay(), next(self._order), outage))
 
-    def _hear(self, host: _Host, attempt: int, task: Task, outcome: Outcome, now: float) -> None:
+    def _hear(self, host: Host, attempt: int, task: Task, outcome: Outcome, now: float) -> None:
         """An attempt ended otherwise, which may be a sign of life."""
         outage = host.outage
         probed = outage is not None and outage.end_of(attempt)
@@ -788,7 +694,7 @@ class Scheduler:
             return
         self._found_alive(host, answered=outcome.kind not in _NO_ANSWER)
 
-    def _found_alive(self, host: _Host, *, answered: bool = True) -> None:
+    def _found_alive(self, host: Host, *, answered: bool = True) -> None:
         """A host has shown a sign of life; what waited for one may go."""
         host.misses = 0
         host.answered = host.settled = host.answered or answered
@@ -797,7 +703,7 @@ class Scheduler:
             self._outages.over(outage)
             self.notices.append(Notice(f"{host.name} answers again", verbosity=1))
 
-    def _turn_to_mirrors(self, host: _Host) -> None:
+    def _turn_to_mirrors(self, host: Host) -> None:
         """Have what waits for a host and has another mirror go there."""
         waiting, host.queue = host.queue, deque()
         for task in waiting:
@@ -807,7 +713,7 @@ class Scheduler:
             else:
                 host.queue.append(task)
 
-    def _give_up_host(self, host: _Host, outage: Outage, now: float) -> None:
+    def _give_up_host(self, host: Host, outage: Outage, now: float) -> None:
         """All that waits for a host fails, and so does what comes soon."""
         outage.give_up(now)
         assert outage.failure is not None
@@ -962,7 +868,7 @@ def _is_link_local(host: str) -> bool:
     return is_link_local(host)
 
 
-def _given_up(host: _Host, outcome: Outcome) -> Outcome | None:
+def _given_up(host: Host, outcome: Outcome) -> Outcome | None:
     """The failure of a host that is given up, if no connection to it is what an attempt ended with."""
     if not outcome.unreachable or host.outage is None or not host.outage.given_up:
         return None
@@ -970,7 +876,7 @@ def _given_up(host: _Host, outcome: Outcome) -> Outcome | None:
     return host.outage.failure._replace(timings=outcome.timings)
 
 
-def _is_busy(host: _Host | None, outcome: Outcome) -> bool:
+def _is_busy(host: Host | None, outcome: Outcome) -> bool:
     """Whether no connection came about as the host is busy with others; then it is waited for, at no cost."""
     return outcome.unreachable and host is not None and host.outage is not None and host.speaking > 0
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from .errors import Kind
 from .model import Digest, Outcome, Verdict
-from .scheduler import Ended
+from .task import Ended
 
 SLICE = 0.02
 """Seconds of reading between two looks at other things."""

@@ -27,6 +27,7 @@ FLOORS = (
     # decisions
     {"paths", "http"},
     {"outage", "recall", "verification"},
+    {"task"},
     {"intake", "scheduler"},
     # what carries them out
     {"engines"},

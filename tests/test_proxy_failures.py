@@ -21,8 +21,9 @@ from pdl.http.routes import Routes
 from pdl.model import Attempt, Notice, Outcome, Verdict
 from pdl.progress import Reported
 from pdl.proxies import SUSPECTED, shows_that_it_works
-from pdl.scheduler import Ended, Scheduler
+from pdl.scheduler import Scheduler
 from pdl.settings import Settings
+from pdl.task import Ended
 
 pytestmark = pytest.mark.fault(50)
 

@@ -16,8 +16,9 @@ from pdl import retry
 from pdl.errors import Kind
 from pdl.http.routes import Routes
 from pdl.model import Attempt, Download, Outcome, Partial, Reach, Verdict
-from pdl.scheduler import FARTHEST, NEAR, SHORTAGES_WAITED_FOR, Ended, Scheduler, Task
+from pdl.scheduler import FARTHEST, NEAR, SHORTAGES_WAITED_FOR, Scheduler
 from pdl.settings import Settings
+from pdl.task import Ended, Task
 from pdl.url import split
 
 DONE = Outcome(Verdict.DONE, status=200)

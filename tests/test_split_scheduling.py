@@ -15,7 +15,7 @@ from test_scheduler import DEAD, GONE, RESET, RESTART, SHORT, STOPPED, World, bu
 from pdl.errors import Kind
 from pdl.model import Attempt, Outcome, Partial, Span, Verdict
 from pdl.proxies import SUSPECTED
-from pdl.scheduler import Ended, Task
+from pdl.task import Ended, Task
 
 LEAST = 64 << 10
 URL = "http://h/large"

@@ -12,7 +12,7 @@ import pytest
 from pdl import unchecked
 from pdl.errors import Kind
 from pdl.model import Digest, Download, Outcome, Verdict
-from pdl.scheduler import Ended, Task
+from pdl.task import Ended, Task
 from pdl.unchecked import Unchecked
 
 CONTENT = bytes(range(256)) * 20_000
