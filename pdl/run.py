@@ -185,9 +185,9 @@ class Run:
                     self._end_checked(self._unchecked)
                 self._give_up()
                 yield from self._tell()
-            if self._held:
-                self._settle_held(self._held)
-                yield from self._tell()
+            self._end_all()
+            self._settle_last()
+            yield from self._tell()
         finally:
             self.close()
         if self._fault is not None:
@@ -655,8 +655,8 @@ class Run:
     @property
     def _size_waiting(self) -> int:
         """Bytes of what has come and is not published yet."""
-        waiting = sum(each.outcome.size for each in self._ended)
-        return waiting + sum(waiting.size for waiting in (self._held, self._unchecked) if waiting)
+        unpublished = sum(ended.outcome.size for ended in self._ended)
+        return unpublished + sum(waiting.size for waiting in (self._held, self._unchecked) if waiting)
 
     # -- the end
 
@@ -690,8 +690,7 @@ class Run:
         now = time.monotonic()
         self._seconds = now - self._started
         self._under_way = 0
-        steps: list[Callable[[], object]] = [self._end_all]
-        steps += [self._settle_last] if self._held is not None else []
+        steps: list[Callable[[], object]] = [self._end_all, self._settle_last]
         steps += [self._unchecked.close] if self._unchecked is not None else []
         steps += [self._tell_verified, self._close_ledger]
         steps += [self._intake.close, self._publisher.close, self._close_failed]

@@ -1,0 +1,63 @@
+"""What has come is told to the caller, too, if the run ends before it was published."""
+
+from __future__ import annotations
+
+import errno
+import time
+from pathlib import Path
+
+import pytest
+
+import pdl
+from pdl.errors import Kind
+from pdl.model import Attempt, Event, Finished, Outcome, Verdict
+
+GOOD, BAD = "http://h/good", "http://h/bad"
+
+
+class Together:
+    """An engine that tells of all its attempts at once, as one does that many answers come to at the same time."""
+
+    capacity = 2
+    punctual = True
+
+    def __init__(self, bad: Outcome) -> None:
+        self._bad = bad
+        self._attempts: list[Attempt] = []
+
+    def start(self, attempt: Attempt) -> None:
+        self._attempts.append(attempt)
+
+    def wait(self, timeout: float) -> list[Event]:
+        events: list[Event] = []
+        for attempt in self._attempts:
+            if attempt.url == GOOD:
+                Path(attempt.part).write_bytes(b"good")
+                events.append(Finished(attempt.id, Outcome(Verdict.DONE, status=200, size=4, opened=True)))
+            else:
+                events.append(Finished(attempt.id, self._bad))
+        self._attempts.clear()
+        return events
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_full_disk_keeps_back_no_result(tmp_path: Path):
+    full = Outcome(Verdict.FAILED, Kind.DISK, "the disk is full", errno=errno.ENOSPC)
+    results = list(pdl.iter_downloads([GOOD, BAD], tmp_path, engine=Together(full), jobs=2))
+    assert {(result.url, result.status) for result in results} == {(GOOD, "done"), (BAD, "failed")}
+    assert (tmp_path / "good").read_bytes() == b"good"
+
+
+def test_a_deadline_keeps_back_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    engine, wait = Together(Outcome(Verdict.STOPPED)), Together.wait
+    late = time.monotonic() + 3600.0
+
+    def wait_too_long(self: Together, timeout: float) -> list[Event]:
+        monkeypatch.setattr("pdl.run.time.monotonic", lambda: late)
+        return wait(self, timeout)
+
+    monkeypatch.setattr(Together, "wait", wait_too_long)
+    results = list(pdl.iter_downloads([GOOD], tmp_path, engine=engine, jobs=2, deadline=60.0))
+    assert [(result.url, result.status) for result in results] == [(GOOD, "done")]
