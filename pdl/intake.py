@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import compress
 from operator import not_
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from .errors import Kind
 from .model import Download, Entry, Malformed, Partial, Reason, Result, Validator
@@ -23,13 +23,11 @@ from .naming import Naming, identities, key, safe_name
 from .paths import Disk, Found, Paths, seen_from
 from .recall import Recalled
 from .settings import Settings
+from .storage.checksums import Checksums
 from .storage.database import storable
 from .storage.filter import Filter
 from .storage.ledger import Known, LedgerWriter
-
-if TYPE_CHECKING:
-    from .storage.checksums import Checksums
-    from .verification import Verification
+from .verification import Verification
 
 _LOADED = 5000
 """Rows of earlier runs that are read at once."""
@@ -87,9 +85,9 @@ class Intake:
         self._damage = ""  # of the file that was looked at last
         self._found_last = 0  # the row of an earlier run that was looked up last
         self._batch = _Batch(0)
-        self.verification = _verification(ledger, self._disk) if settings.verify else None
+        self.verification = Verification(ledger, self._disk) if settings.verify else None
         self._dry_run = settings.dry_run
-        self._checksums = _checksums(settings.checksums) if settings.checksums is not None else None
+        self._checksums = Checksums(settings.checksums) if settings.checksums is not None else None
 
     def close(self) -> None:
         """Give up what was opened for looking things up."""
@@ -421,18 +419,6 @@ def _not_regular(row: int, download: Download, path: str, finished: int | None) 
         message = f"{path} is a link or something special, whose size and digest are not checked; move it away"
         return _failed(row, download, path, message)
     return _skipped(row, download, path, "exists")
-
-
-def _verification(ledger: LedgerWriter, disk: Disk) -> Verification:
-    from .verification import Verification  # noqa: PLC0415 - takes time, and few runs read what is there
-
-    return Verification(ledger, disk)
-
-
-def _checksums(path: str) -> Checksums:
-    from .storage.checksums import Checksums  # noqa: PLC0415 - takes time, and few runs have such a file
-
-    return Checksums(path)
 
 
 # -- a batch

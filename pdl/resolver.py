@@ -6,6 +6,7 @@ touch nothing once nobody waits for them any more.
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import threading
 import time
@@ -203,18 +204,11 @@ class Resolver:
 
 def _literal(host: str) -> Address | None:
     """The address that a host literal is, or None for a name."""
-    if ":" in host:
-        import ipaddress  # noqa: PLC0415 - takes time, and few hosts are such
-
-        try:
-            return Address(socket.AF_INET6, str(ipaddress.IPv6Address(host)), 0)
-        except ValueError:
-            return None
-    try:  # the system also takes other ways to write one, which are names here
-        canonical = socket.inet_ntoa(socket.inet_aton(host))
-    except (OSError, UnicodeError):
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
         return None
-    return Address(socket.AF_INET, host, 0) if canonical == host else None
+    return Address(socket.AF_INET if ip.version == 4 else socket.AF_INET6, str(ip), 0)
 
 
 def _resolve(host: str) -> tuple[tuple[Address, ...], ResolveError | None]:

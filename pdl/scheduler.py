@@ -20,6 +20,7 @@ from .http.magic import LONGEST
 from .http.routes import Routes
 from .logins import Logins
 from .model import Attempt, Download, Headers, Notice, Outcome, Partial, Reach, Verdict
+from .networks import is_link_local, is_private
 from .outage import SUSPECTED, Outage, Outages
 from .proxies import Proxy, shows_that_it_works
 from .settings import Settings
@@ -300,10 +301,10 @@ class Scheduler:
             message = f"more than {self._settings.max_redirects} redirects; the last: {chain}"
             return self._failed(task, _failure(Kind.REDIRECT, message, outcome), None, now)
         host = urls.split(outcome.location).host
-        if host != urls.split(task.mirrors[0]).host and _is_link_local(host):
+        if is_link_local(host) and host != urls.split(task.mirrors[0]).host:
             message = f"the redirect leads to the link-local address {host}"
             return self._failed(task, _failure(Kind.BLOCKED, message, outcome), None, now)
-        if self._block_private and _is_private(host):
+        if self._block_private and is_private(host):
             message = f"the redirect leads to {host}, which is no public address (--block-private)"
             return self._failed(task, _failure(Kind.BLOCKED, message, outcome), None, now)
         task.follow(outcome.location, outcome.location_credentials)
@@ -726,7 +727,7 @@ class Scheduler:
 
     def _may_go(self, task: Task) -> bool:
         """Whether a download may be asked for where it is to be asked for next; else it is put elsewhere."""
-        if self._block_private and _is_private(host := _host(task.url)):
+        if self._block_private and is_private(host := _host(task.url)):
             message = f"{host} is no public address (--block-private)"
             self._lost.append((task, Outcome(Verdict.FAILED, Kind.BLOCKED, message)))
             return False
@@ -854,18 +855,6 @@ def _authority(url: str) -> str:
 
 def _host(url: str) -> str:
     return urls.split(url).host
-
-
-def _is_private(host: str) -> bool:
-    from .networks import is_private  # noqa: PLC0415 - takes time, and few runs need to know
-
-    return is_private(host)
-
-
-def _is_link_local(host: str) -> bool:
-    from .networks import is_link_local  # noqa: PLC0415 - takes time, and few redirects lead to other hosts
-
-    return is_link_local(host)
 
 
 def _given_up(host: Host, outcome: Outcome) -> Outcome | None:

@@ -7,6 +7,7 @@ there already stay as they are, in their own case: a signature may have been mad
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from functools import lru_cache
 from typing import NamedTuple
@@ -145,8 +146,6 @@ def _authority(scheme: str, hostport: str) -> str:
 
 def _ipv6_host(literal: str) -> str:
     """The address in brackets, in the form of RFC 5952; without a zone, which has a meaning on one machine only."""
-    import ipaddress  # noqa: PLC0415 - takes time, and few URLs have such hosts
-
     try:
         address = ipaddress.IPv6Address(literal)
     except ValueError:

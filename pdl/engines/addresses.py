@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pdl.errors import Kind
 from pdl.http.fault import TransferError
 from pdl.model import Reach
+from pdl.networks import is_link_local, is_private
 from pdl.resolver import Address, Lookup, ResolveError
 
 
@@ -50,16 +51,12 @@ def allowed(addresses: tuple[Address, ...], reach: Reach) -> tuple[Address, ...]
 
 
 def _refuse_link_local(addresses: tuple[Address, ...]) -> None:
-    from pdl.networks import is_link_local  # noqa: PLC0415 - takes time, and few redirects lead to other hosts
-
     for address in addresses:
         if is_link_local(address.ip):
             raise TransferError(Kind.BLOCKED, f"the redirect leads to the link-local address {address.ip}")
 
 
 def _public(addresses: tuple[Address, ...]) -> tuple[Address, ...]:
-    from pdl.networks import is_private  # noqa: PLC0415 - takes time, and few runs need to know
-
     public = tuple(address for address in addresses if not is_private(address.ip))
     if addresses and not public:
         raise TransferError(Kind.BLOCKED, f"{addresses[0].ip} is no public address (--block-private)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import sys
 from collections.abc import Mapping
@@ -85,8 +86,6 @@ def _exempts(entry: str, host: str, port: int) -> bool:
         if with_port[2] != str(port):
             return False
         entry = with_port[1]
-    import ipaddress  # noqa: PLC0415 - takes time, and few have exceptions from their proxies
-
     try:
         return ipaddress.ip_address(host) in ipaddress.ip_network(entry.strip("[]"), strict=False)
     except ValueError:

@@ -194,7 +194,7 @@ class Transfer:
             self._inspect_beginning(head)
 
     def _whole(self, head: ResponseHead, partial: Partial | None) -> None:
-        coded = self._codings(head) if "content-encoding" in head.first else []
+        coded = self._codings(head)
         if coded and not self._settings.raw:
             self._decoder = Decoder(coded)
         if self._settings.accept:
@@ -449,8 +449,7 @@ class Transfer:
         # by place, not by name: this is made for every file
         self.outcome = Outcome(
             Verdict.DONE, None, "", self.status, size, self._received, self._opened, self._ranges_ignored, found,
-            self._first_byte, fields.get("etag"), fields.get("last-modified"),
-            self._name if self._settings.content_disposition else None,
+            self._first_byte, fields.get("etag"), fields.get("last-modified"), self._name,
         )  # fmt: skip
 
     def _complete_span(self) -> None:
