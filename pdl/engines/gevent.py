@@ -75,12 +75,31 @@ class _GeventSockets(Sockets):
         return socket.fromfd(sock.fileno(), sock.family, sock.type)
 
 
+class _Bell(gevent.event.Event):  # type: ignore[misc]  # gevent gives no types
+    """An event whose waits are ended by a timer that raises nothing.
+
+    The time-out that gevent's own `wait` sets raises an exception in the greenlet that has set it. Where another
+    one, such as a KeyboardInterrupt, comes before `wait` has taken hold of it, it would go off later, anywhere.
+    """
+
+    def wait(self, timeout: float) -> None:
+        timer = gevent.get_hub().loop.timer(timeout)
+        try:
+            timer.start(self.set)
+            super().wait()
+        finally:
+            timer.stop()
+            timer.close()
+
+
 class GeventEngine:
     """Greenlets in a pool of `Settings.jobs`, or fewer; `wait` blocks only the greenlet that calls it.
 
     Clocks stand still between two `wait`s. Greenlets cannot leave their thread: when `start` or `wait` is called
     from another one, the attempts under way are let go (`STOPPED`, so they start again there).
     """
+
+    punctual = True
 
     def __init__(self, settings: Settings) -> None:
         self.capacity = affordable(settings.jobs, DESCRIPTORS)
@@ -95,7 +114,7 @@ class GeventEngine:
         """Begin on this thread's hub."""
         self._hub = gevent.get_hub()
         self._driver = Driver(self._settings, _GeventSockets(), self._watch.now)
-        bell = gevent.event.Event()
+        bell = _Bell()
         self._mailbox = Mailbox(bell)
         # on a hub that is left it stays, as only its thread can end it
         self._watcher = self._hub.loop.async_(ref=False)

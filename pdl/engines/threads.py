@@ -23,6 +23,9 @@ _JUDGED_EVERY = 0.5
 class ThreadsEngine:
     """Threads start as attempts need them, up to `Settings.jobs` or fewer, and share their connections."""
 
+    punctual = True
+    """An exception in the middle of `wait` could leave a lock locked that the threads need."""
+
     def __init__(self, settings: Settings) -> None:
         self.capacity = affordable(settings.jobs, DESCRIPTORS)
         self._driver = Driver(settings)
