@@ -148,7 +148,9 @@ def run(tmp_path: Path):
     def run(suite: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         (tmp_path / "test_suite.py").write_text(textwrap.dedent(suite))
         (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = fault(row): covers it\n")
-        command = [sys.executable, "-m", "pytest", "-p", "fault_table", "-q", *arguments]
+        # without a base of its own it would remove what earlier suites have left, for as long as that takes
+        base = f"--basetemp={tmp_path / 'base'}"
+        command = [sys.executable, "-m", "pytest", "-p", "fault_table", "-q", base, *arguments]
         path = os.pathsep.join([str(TESTS), str(TESTS.parent), os.environ.get("PYTHONPATH", "")])
         return subprocess.run(
             command,
