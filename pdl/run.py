@@ -207,12 +207,17 @@ class Run:
     def _stopping(self) -> bool:
         return self._stop is not None or isinstance(self._fault, DestinationError)
 
+    @property
+    def _room(self) -> int:
+        """How many entries may be read; what waits to be published has yet to be told of, too."""
+        return max(0, self._scheduler.room - len(self._ended))
+
     def _feed(self) -> None:
         """Read entries while there is room for them, for a short while."""
         until = time.monotonic() + FEEDING
         if self._recall is not None:
             self._feed_recalled(self._recall)
-        while self._source is not None and not self._stopping and (room := self._scheduler.room):
+        while self._source is not None and not self._stopping and (room := self._room):
             try:
                 entries = self._source.take(min(room, BATCH))
             except BaseException as error:
@@ -232,7 +237,7 @@ class Run:
     def _feed_recalled(self, recall: Recall) -> None:
         """The same, with entries out of the ledger."""
         until = time.monotonic() + FEEDING
-        while not self._stopping and (room := self._scheduler.room):
+        while not self._stopping and (room := self._room):
             recalled = recall.take(min(room, BATCH))
             if not recalled:
                 self._recall, self._read_whole = None, True
@@ -295,7 +300,7 @@ class Run:
         if self._is_complete or self._unchecked:
             return 0.0
         now = time.monotonic()
-        longest = WAITING if not self._is_read and self._scheduler.room else 2.5 * WAITING
+        longest = WAITING if not self._is_read and self._room else 2.5 * WAITING
         return max(0.0, min(longest, self._scheduler.wake_up() - now, self._deadline - now))
 
     # -- events
@@ -385,7 +390,7 @@ class Run:
         for ended in self._scheduler.give_up_lost(time.monotonic()):
             self._end(ended)
         self._pass_on_notices()
-        if self._scheduler.active or (not self._is_read and self._scheduler.room):
+        if self._scheduler.active or (not self._is_read and self._room):
             return
         for ended in self._scheduler.give_up_parked(time.monotonic()):
             self._end(ended)

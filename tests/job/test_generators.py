@@ -17,11 +17,11 @@ from accounts import account_in, expected, files_in
 from faultserver import FaultServer, run_pdl
 
 import pdl
-from pdl.run import BATCH
+from pdl.scheduler import NEAR
 
 SOON = 4.0
 """Seconds; two are promised, the rest is for machines with more to do."""
-WINDOW = 1024 + BATCH + 1
+WINDOW = 1024 + NEAR + 1
 """Items that may be ahead of what has ended: the feeder's, the scheduler's, and one that waits for room."""
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import time
+from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 import pdl
 from pdl.errors import Kind
 from pdl.model import Attempt, Event, Finished, Outcome, Verdict
+from pdl.scheduler import NEAR
 
 GOOD, BAD = "http://h/good", "http://h/bad"
 
@@ -18,10 +21,10 @@ GOOD, BAD = "http://h/good", "http://h/bad"
 class Together:
     """An engine that tells of all its attempts at once, as one does that many answers come to at the same time."""
 
-    capacity = 2
     punctual = True
 
-    def __init__(self, bad: Outcome) -> None:
+    def __init__(self, bad: Outcome, capacity: int = 2) -> None:
+        self.capacity = capacity
         self._bad = bad
         self._attempts: list[Attempt] = []
 
@@ -31,7 +34,7 @@ class Together:
     def wait(self, timeout: float) -> list[Event]:
         events: list[Event] = []
         for attempt in self._attempts:
-            if attempt.url == GOOD:
+            if attempt.url.startswith(GOOD):
                 Path(attempt.part).write_bytes(b"good")
                 events.append(Finished(attempt.id, Outcome(Verdict.DONE, status=200, size=4, opened=True)))
             else:
@@ -61,3 +64,31 @@ def test_a_deadline_keeps_back_no_result(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(Together, "wait", wait_too_long)
     results = list(pdl.iter_downloads([GOOD], tmp_path, engine=engine, jobs=2, deadline=60.0))
     assert [(result.url, result.status) for result in results] == [(GOOD, "done")]
+
+
+class InPortions(Together):
+    """Tells of its attempts in portions, and of none every now and then."""
+
+    def __init__(self) -> None:
+        super().__init__(Outcome(Verdict.STOPPED), capacity=60)
+        self._portions = cycle([60, 0, 40, 40])
+        self.look: Callable[[], int] | None = None
+        self.farthest = 0
+
+    def wait(self, timeout: float) -> list[Event]:
+        if self.look is not None:
+            self.farthest = max(self.farthest, self.look())
+        portion = next(self._portions)
+        later, self._attempts = self._attempts[portion:], self._attempts[:portion]
+        events = super().wait(timeout)
+        self._attempts = later
+        return events
+
+
+def test_what_waits_to_be_published_still_counts_as_read_ahead(tmp_path: Path):
+    engine = InPortions()
+    with pdl.iter_downloads((f"{GOOD}-{n}" for n in range(1500)), tmp_path, engine=engine, jobs=60) as downloads:
+        run = downloads._run
+        engine.look = lambda: run._scheduler.total + len(run._ended)
+        assert sum(1 for _ in downloads) == 1500
+    assert NEAR // 2 < engine.farthest <= NEAR
