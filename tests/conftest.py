@@ -121,6 +121,7 @@ class _KeptNursery:
 
     def __init__(self, nursery: Any) -> None:
         self.process, self.advice, self.end = nursery.process, nursery.advice, nursery.close
+        self.environment = _environment()
 
     def close(self) -> None:
         """An engine has ended."""
@@ -134,20 +135,34 @@ def _kept_nurseries() -> Iterator[dict[tuple[str, ...], _KeptNursery]]:
         nursery.end()
 
 
-@pytest.fixture
-def kept_nursery(_kept_nurseries: dict[tuple[str, ...], _KeptNursery], monkeypatch: pytest.MonkeyPatch) -> None:
+def _environment() -> dict[str, str]:
+    """What children inherit, without what pytest changes all the time."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+
+
+@pytest.fixture(autouse=True)
+def _kept_nursery(
+    request: pytest.FixtureRequest,
+    _kept_nurseries: dict[tuple[str, ...], _KeptNursery],
+    clean_environ: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Have engines with the same workers get these from one nursery: to start it takes longer than most tests.
 
-    For tests of many replies, of which each needs a run of its own, and not of what becomes of processes.
+    For tests that run on every engine. Not in those that look for what is left of processes, nor once a test has
+    changed the environment, which nurseries inherit.
     """
-
+    parameters = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    if not parameters.get("engine_name", "").startswith("processes") or "nothing_left" in request.fixturenames:
+        return
     from pdl.engines.processes.starting import open_nursery  # noqa: PLC0415 - as above
 
-    def kept(preload: list[str]) -> _KeptNursery:
+    def kept(preload: list[str]) -> Any:
         key = tuple(preload)
         if key not in _kept_nurseries:
             _kept_nurseries[key] = _KeptNursery(open_nursery(preload))
-        return _kept_nurseries[key]
+        nursery = _kept_nurseries[key]
+        return nursery if nursery.environment == _environment() else open_nursery(preload)
 
     monkeypatch.setattr("pdl.engines.processes.engine.open_nursery", kept)
 

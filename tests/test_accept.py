@@ -13,7 +13,7 @@ from faultserver import FaultServer, run_pdl
 import pdl
 from pdl.errors import Kind
 
-pytestmark = [pytest.mark.fault(32), pytest.mark.usefixtures("kept_nursery")]
+pytestmark = pytest.mark.fault(32)
 
 PNG, PAGE = quote(b"\x89PNG\r\n\x1a\n"), quote("\ufeff<!DOCTYPE html>".encode())
 TAIL = "bytes=500-"

@@ -13,7 +13,7 @@ from faultserver import FaultServer
 import pdl
 from pdl.errors import Kind
 
-pytestmark = [pytest.mark.fault(17, 18, 19), pytest.mark.usefixtures("kept_nursery")]
+pytestmark = pytest.mark.fault(17, 18, 19)
 
 
 def options(engine_name: str, **more: Any) -> dict[str, Any]:

@@ -176,7 +176,6 @@ def test_a_request_says_who_asks(engine_name, server: FaultServer, tmp_path: Pat
     assert agents == [f"pdl/{pdl.__version__}", "me (me@example.org)"]
 
 
-@pytest.mark.usefixtures("kept_nursery")
 @pytest.mark.parametrize("target", covering({each: [case.row] if case.row else [] for each, case in CASES.items()}))
 def test_a_target_comes_to_the_outcome_in_the_table(engine_name, server: FaultServer, tmp_path: Path, target: str):
     case = CASES[target]

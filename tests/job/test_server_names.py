@@ -19,7 +19,7 @@ from pdl.errors import Kind
 from pdl.model import Download
 from pdl.naming import identities, with_hash
 
-pytestmark = [pytest.mark.fault(33), pytest.mark.usefixtures("kept_nursery")]
+pytestmark = pytest.mark.fault(33)
 
 
 def sends(path: str, field: str, more: str = "") -> str:

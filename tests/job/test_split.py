@@ -191,7 +191,6 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.usefixtures("kept_nursery")
 @pytest.mark.parametrize("target", covering({each: case.rows for each, case in CASES.items()}))
 def test_a_target_comes_to_the_outcome_in_the_table(engine_name, server: FaultServer, tmp_path: Path, target: str):
     case, asked = CASES[target], of_size(target)
