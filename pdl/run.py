@@ -64,7 +64,7 @@ NEWS_EVERY = 0.1
 """Seconds between two `Progress` snapshots."""
 _RUNNING_SHOWN = 8
 _ENDED_TOGETHER = 128
-"""Downloads that wait to be published, at the most, while there is something for the engine to do."""
+"""Downloads that wait to be published, at the most, while each look at the engine brings more of them."""
 _TOLD_AT_ONCE = 250
 """Results that the ledger is told of together, if so many come between two snapshots."""
 
@@ -176,10 +176,10 @@ class Run:
                 self._under_way = self._scheduler.active
                 if self._held and (not self._scheduler.active or self._held.is_due(time.monotonic())):
                     self._settle_held(self._held)
-                events = self._wait(0.0 if self._untold or self._ended else self._patience())
-                for event in events:
+                waiting = len(self._ended)
+                for event in self._wait(0.0 if self._untold or waiting else self._patience()):
                     self._learn(event)
-                if not events or not self._punctual or len(self._ended) >= _ENDED_TOGETHER:
+                if len(self._ended) == waiting or not self._punctual or len(self._ended) >= _ENDED_TOGETHER:
                     self._end_all()
                 if self._unchecked:
                     self._end_checked(self._unchecked)

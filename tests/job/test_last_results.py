@@ -1,4 +1,4 @@
-"""What has come is told to the caller, too, if the run ends before it was published."""
+"""What has come is told to the caller soon, and also if the run ends before it was published."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 import pdl
 from pdl.errors import Kind
-from pdl.model import Attempt, Event, Finished, Outcome, Verdict
+from pdl.model import Advanced, Attempt, Event, Finished, Outcome, Verdict
 from pdl.scheduler import NEAR
 
 GOOD, BAD = "http://h/good", "http://h/bad"
@@ -92,3 +92,25 @@ def test_what_waits_to_be_published_still_counts_as_read_ahead(tmp_path: Path):
         engine.look = lambda: run._scheduler.total + len(run._ended)
         assert sum(1 for _ in downloads) == 1500
     assert NEAR // 2 < engine.farthest <= NEAR
+
+
+class Busy(Together):
+    """Has one download that never ends, and something to tell of it at every look."""
+
+    def __init__(self) -> None:
+        super().__init__(Outcome(Verdict.STOPPED))
+        self._endless: list[Attempt] = []
+        self.looks = 0
+
+    def start(self, attempt: Attempt) -> None:
+        (self._attempts if attempt.url == GOOD else self._endless).append(attempt)
+
+    def wait(self, timeout: float) -> list[Event]:
+        self.looks += 1
+        assert self.looks < 100, "the file that has come is held back"
+        return [*(Advanced(attempt.id, self.looks) for attempt in self._endless), *super().wait(timeout)]
+
+
+def test_news_of_other_files_keep_back_no_result(tmp_path: Path):
+    with pdl.iter_downloads([BAD, GOOD], tmp_path, engine=Busy(), jobs=2) as downloads:
+        assert next(downloads).url == GOOD
