@@ -170,21 +170,12 @@ class Run:
             SourceError: the list broke in the middle; raised when everything before that has ended.
         """
         try:
-            while not self._over():
-                self._feed()
-                self._start()
-                self._under_way = self._scheduler.active
-                if self._held and (not self._scheduler.active or self._held.is_due(time.monotonic())):
-                    self._settle_held(self._held)
-                waiting = len(self._ended)
-                for event in self._wait(0.0 if self._untold or waiting else self._patience()):
-                    self._learn(event)
-                if len(self._ended) == waiting or not self._punctual or len(self._ended) >= _ENDED_TOGETHER:
-                    self._end_all()
-                if self._unchecked:
-                    self._end_checked(self._unchecked)
-                self._give_up()
-                yield from self._tell()
+            try:
+                while not self._over():
+                    self._turn()
+                    yield from self._tell()
+            except EngineError as collapse:  # raised when all that has come is told
+                self._fault = collapse
             self._end_all()
             self._settle_last()
             yield from self._tell()
@@ -192,6 +183,22 @@ class Run:
             self.close()
         if self._fault is not None:
             raise self._fault
+
+    def _turn(self) -> None:
+        """Read and start what there is room for, wait, and end what has ended."""
+        self._feed()
+        self._start()
+        self._under_way = self._scheduler.active
+        if self._held and (not self._scheduler.active or self._held.is_due(time.monotonic())):
+            self._settle_held(self._held)
+        waiting = len(self._ended)
+        for event in self._wait(0.0 if self._untold or waiting else self._patience()):
+            self._learn(event)
+        if len(self._ended) == waiting or not self._punctual or len(self._ended) >= _ENDED_TOGETHER:
+            self._end_all()
+        if self._unchecked:
+            self._end_checked(self._unchecked)
+        self._give_up()
 
     def _over(self) -> bool:
         if self._stop is None and time.monotonic() >= self._deadline:

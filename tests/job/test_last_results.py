@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import pdl
-from pdl.errors import Kind
+from pdl.errors import EngineError, Kind
 from pdl.model import Advanced, Attempt, Event, Finished, Outcome, Verdict
 from pdl.scheduler import NEAR
 
@@ -114,3 +114,26 @@ class Busy(Together):
 def test_news_of_other_files_keep_back_no_result(tmp_path: Path):
     with pdl.iter_downloads([BAD, GOOD], tmp_path, engine=Busy(), jobs=2) as downloads:
         assert next(downloads).url == GOOD
+
+
+class Collapsing(Together):
+    """Brings what has come once, and then nothing any more."""
+
+    looks = 0
+
+    def wait(self, timeout: float) -> list[Event]:
+        self.looks += 1
+        if self.looks > 1:
+            raise RuntimeError("broken")
+        return super().wait(timeout)
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_an_engine_that_collapses_keeps_back_no_result(tmp_path: Path, *, durable: bool):
+    engine, results = Collapsing(Outcome(Verdict.STOPPED)), []
+    with (
+        pytest.raises(EngineError, match="broken"),
+        pdl.iter_downloads([GOOD, BAD], tmp_path, engine=engine, jobs=2, durable=durable) as downloads,
+    ):
+        results.extend(downloads)
+    assert [(result.url, result.status) for result in results] == [(GOOD, "done")]
