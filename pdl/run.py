@@ -201,7 +201,7 @@ class Run:
         self._give_up()
 
     def _over(self) -> bool:
-        if self._stop is None and time.monotonic() >= self._deadline:
+        if self._stop is None and time.monotonic() >= self._deadline and not self._is_fetched:
             self._stop = "deadline"
             self._reporter.on(Notice(f"the deadline of {self._settings.deadline:g} s has come: the rest is left"))
         if self._stop in ("deadline", "closed"):
@@ -674,12 +674,19 @@ class Run:
 
     def stop(self) -> None:
         """Have the loop end at its next turn; may be called from anywhere."""
-        if self._stop is None and not self._is_complete:
+        if self._stop is None and not self._is_fetched:
             self._stop = "closed"
 
     @property
     def _is_complete(self) -> bool:
-        return self._is_read and self._scheduler.total == 0 and not self._ended and not self._unchecked
+        return self._is_fetched and not self._ended
+
+    @property
+    def _is_fetched(self) -> bool:
+        """All has come, and needs no more than to be published; what has come in spans is still to be looked at."""
+        if not self._is_read or self._scheduler.total or self._unchecked:
+            return False
+        return self._unchecked is None or all(ended.task.split is None for ended in self._ended)
 
     def close(self) -> None:
         """Stop, keep part files, and write down everything that is known; again does nothing."""

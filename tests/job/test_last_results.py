@@ -53,7 +53,8 @@ def test_a_full_disk_keeps_back_no_result(tmp_path: Path):
     assert (tmp_path / "good").read_bytes() == b"good"
 
 
-def test_a_deadline_keeps_back_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("more", [[BAD], []])
+def test_a_deadline_keeps_back_no_result(tmp_path: Path, more: list[str], monkeypatch: pytest.MonkeyPatch):
     engine, wait = Together(Outcome(Verdict.STOPPED)), Together.wait
     late = time.monotonic() + 3600.0
 
@@ -62,8 +63,17 @@ def test_a_deadline_keeps_back_no_result(tmp_path: Path, monkeypatch: pytest.Mon
         return wait(self, timeout)
 
     monkeypatch.setattr(Together, "wait", wait_too_long)
-    results = list(pdl.iter_downloads([GOOD], tmp_path, engine=engine, jobs=2, deadline=60.0))
-    assert [(result.url, result.status) for result in results] == [(GOOD, "done")]
+    with pdl.iter_downloads([GOOD, *more], tmp_path, engine=engine, jobs=1, deadline=60.0) as downloads:
+        assert [(result.url, result.status) for result in downloads] == [(GOOD, "done")]
+    assert (downloads.summary.left, downloads.summary.stopped) == (len(more), "deadline" if more else None)
+
+
+def test_a_run_that_is_closed_when_all_has_come_was_not_stopped(tmp_path: Path):
+    gone = Outcome(Verdict.FAILED, Kind.HTTP, "gone", status=404)
+    with pdl.iter_downloads([GOOD, BAD], tmp_path, engine=Together(gone), jobs=2) as downloads:
+        assert next(downloads).url == BAD
+    summary = downloads.summary
+    assert (summary.done, summary.failed, summary.left, summary.stopped) == (1, 1, 0, None)
 
 
 class InPortions(Together):
