@@ -106,6 +106,7 @@ class Run:
         self._news_at = 0.0
         self._closed = False
         self._waiting = False
+        self._torn = False  # a file may have got its name that nobody will write down any more
         self._interruption: BaseException | None = None
         self._set_up(settings)
 
@@ -420,11 +421,15 @@ class Run:
         if self._held is not None and ended.outcome.verdict is Verdict.DONE:
             self._held.add(ended, time.monotonic())
             return
-        result = self._result(ended)
-        if result.status == "done":
-            self._fetched.append((result, ended.outcome))
-        else:
-            self._unwritten.append(result)
+        try:
+            result = self._result(ended)
+            if result.status == "done":
+                self._fetched.append((result, ended.outcome))
+            else:
+                self._unwritten.append(result)
+        except BaseException:
+            self._torn = True
+            raise
         self._count(result)
 
     def _result(self, ended: Ended) -> Result:
@@ -507,6 +512,19 @@ class Run:
 
     def _settle_held(self, held: Held) -> None:
         """Put what has come on the disk for good: bytes, then names, then the account; only then it is told."""
+        try:
+            settled = self._publish_held(held)
+        except BaseException:
+            self._torn = True
+            raise
+        with self._until_full():
+            self._write_down()
+            self._ledger.flush()
+        for result in settled:
+            self._count(result)
+
+    def _publish_held(self, held: Held) -> list[Result]:
+        """Flush and publish what has come, and have it written down next."""
         faults = self._flush_held(held)
         settled = []
         for ended in held.take():
@@ -520,11 +538,7 @@ class Run:
             settled = [each for each in settled if each[0].status != "done"]
         self._fetched += [each for each in settled if each[0].status == "done"]
         self._unwritten += [result for result, _ in settled if result.status != "done"]
-        with self._until_full():
-            self._write_down()
-            self._ledger.flush()
-        for result, _ in settled:
-            self._count(result)
+        return [result for result, _ in settled]
 
     def _settle_last(self) -> None:
         if self._held:
@@ -748,7 +762,8 @@ class Run:
     @property
     def _is_written_down(self) -> bool:
         """The ledger knows of every file that got its name, as far as this run knows."""
-        return not self._losses and self._stop != "disk-full" and not isinstance(self._fault, DestinationError)
+        whole = not self._losses and not self._torn
+        return whole and self._stop != "disk-full" and not isinstance(self._fault, DestinationError)
 
     @property
     def fault(self) -> BaseException | None:
