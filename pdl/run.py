@@ -64,7 +64,7 @@ NEWS_EVERY = 0.1
 """Seconds between two `Progress` snapshots."""
 _RUNNING_SHOWN = 8
 _ENDED_TOGETHER = 128
-"""Downloads that wait to be published, at the most, while there is something for the engine to do."""
+"""Downloads that wait to be published, at the most, while each look at the engine brings more of them."""
 _TOLD_AT_ONCE = 250
 """Results that the ledger is told of together, if so many come between two snapshots."""
 
@@ -106,6 +106,7 @@ class Run:
         self._news_at = 0.0
         self._closed = False
         self._waiting = False
+        self._torn = False  # a file may have got its name that nobody will write down any more
         self._interruption: BaseException | None = None
         self._set_up(settings)
 
@@ -170,21 +171,12 @@ class Run:
             SourceError: the list broke in the middle; raised when everything before that has ended.
         """
         try:
-            while not self._over():
-                self._feed()
-                self._start()
-                self._under_way = self._scheduler.active
-                if self._held and (not self._scheduler.active or self._held.is_due(time.monotonic())):
-                    self._settle_held(self._held)
-                events = self._wait(0.0 if self._untold or self._ended else self._patience())
-                for event in events:
-                    self._learn(event)
-                if not events or not self._punctual or len(self._ended) >= _ENDED_TOGETHER:
-                    self._end_all()
-                if self._unchecked:
-                    self._end_checked(self._unchecked)
-                self._give_up()
-                yield from self._tell()
+            try:
+                while not self._over():
+                    self._turn()
+                    yield from self._tell()
+            except EngineError as collapse:  # raised when all that has come is told
+                self._fault = collapse
             self._end_all()
             self._settle_last()
             yield from self._tell()
@@ -193,8 +185,24 @@ class Run:
         if self._fault is not None:
             raise self._fault
 
+    def _turn(self) -> None:
+        """Read and start what there is room for, wait, and end what has ended."""
+        self._feed()
+        self._start()
+        self._under_way = self._scheduler.active
+        if self._held and (not self._scheduler.active or self._held.is_due(time.monotonic())):
+            self._settle_held(self._held)
+        waiting = len(self._ended)
+        for event in self._wait(0.0 if self._untold or waiting else self._patience()):
+            self._learn(event)
+        if len(self._ended) == waiting or not self._punctual or len(self._ended) >= _ENDED_TOGETHER:
+            self._end_all()
+        if self._unchecked:
+            self._end_checked(self._unchecked)
+        self._give_up()
+
     def _over(self) -> bool:
-        if self._stop is None and time.monotonic() >= self._deadline:
+        if self._stop is None and time.monotonic() >= self._deadline and not self._is_fetched:
             self._stop = "deadline"
             self._reporter.on(Notice(f"the deadline of {self._settings.deadline:g} s has come: the rest is left"))
         if self._stop in ("deadline", "closed"):
@@ -413,11 +421,15 @@ class Run:
         if self._held is not None and ended.outcome.verdict is Verdict.DONE:
             self._held.add(ended, time.monotonic())
             return
-        result = self._result(ended)
-        if result.status == "done":
-            self._fetched.append((result, ended.outcome))
-        else:
-            self._unwritten.append(result)
+        try:
+            result = self._result(ended)
+            if result.status == "done":
+                self._fetched.append((result, ended.outcome))
+            else:
+                self._unwritten.append(result)
+        except BaseException:
+            self._torn = True
+            raise
         self._count(result)
 
     def _result(self, ended: Ended) -> Result:
@@ -500,6 +512,19 @@ class Run:
 
     def _settle_held(self, held: Held) -> None:
         """Put what has come on the disk for good: bytes, then names, then the account; only then it is told."""
+        try:
+            settled = self._publish_held(held)
+        except BaseException:
+            self._torn = True
+            raise
+        with self._until_full():
+            self._write_down()
+            self._ledger.flush()
+        for result in settled:
+            self._count(result)
+
+    def _publish_held(self, held: Held) -> list[Result]:
+        """Flush and publish what has come, and have it written down next."""
         faults = self._flush_held(held)
         settled = []
         for ended in held.take():
@@ -513,11 +538,7 @@ class Run:
             settled = [each for each in settled if each[0].status != "done"]
         self._fetched += [each for each in settled if each[0].status == "done"]
         self._unwritten += [result for result, _ in settled if result.status != "done"]
-        with self._until_full():
-            self._write_down()
-            self._ledger.flush()
-        for result, _ in settled:
-            self._count(result)
+        return [result for result, _ in settled]
 
     def _settle_last(self) -> None:
         if self._held:
@@ -667,12 +688,19 @@ class Run:
 
     def stop(self) -> None:
         """Have the loop end at its next turn; may be called from anywhere."""
-        if self._stop is None and not self._is_complete:
+        if self._stop is None and not self._is_fetched:
             self._stop = "closed"
 
     @property
     def _is_complete(self) -> bool:
-        return self._is_read and self._scheduler.total == 0 and not self._ended and not self._unchecked
+        return self._is_fetched and not self._ended
+
+    @property
+    def _is_fetched(self) -> bool:
+        """All has come, and needs no more than to be published; what has come in spans is still to be looked at."""
+        if not self._is_read or self._scheduler.total or self._unchecked:
+            return False
+        return self._unchecked is None or all(ended.task.split is None for ended in self._ended)
 
     def close(self) -> None:
         """Stop, keep part files, and write down everything that is known; again does nothing."""
@@ -734,7 +762,8 @@ class Run:
     @property
     def _is_written_down(self) -> bool:
         """The ledger knows of every file that got its name, as far as this run knows."""
-        return not self._losses and self._stop != "disk-full" and not isinstance(self._fault, DestinationError)
+        whole = not self._losses and not self._torn
+        return whole and self._stop != "disk-full" and not isinstance(self._fault, DestinationError)
 
     @property
     def fault(self) -> BaseException | None:

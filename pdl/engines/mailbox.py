@@ -9,7 +9,7 @@ from pdl.model import Advanced, Event, Finished, Responded
 
 
 class Bell(Protocol):
-    """What a `wait` blocks on: `threading.Event` or gevent's."""
+    """What a `wait` blocks on, as on `threading.Event`; it may take the ring that ends it."""
 
     def set(self) -> None: ...
     def clear(self) -> None: ...

@@ -20,16 +20,42 @@ CLOSING = 1.5
 _JUDGED_EVERY = 0.5
 
 
+class _Bell:
+    """An event that is waited for in C: an exception in the middle of that leaves no lock locked.
+
+    Those of `threading.Event` are taken and given back by functions of Python.
+    """
+
+    def __init__(self) -> None:
+        self._rings: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def set(self) -> None:
+        self._rings.put(None)
+
+    def clear(self) -> None:
+        try:
+            while True:
+                self._rings.get_nowait()
+        except queue.Empty:
+            return
+
+    def wait(self, timeout: float) -> None:
+        """Wait for a ring, and take it."""
+        try:
+            self._rings.get(timeout=timeout)
+        except queue.Empty:
+            return
+
+
 class ThreadsEngine:
     """Threads start as attempts need them, up to `Settings.jobs` or fewer, and share their connections."""
 
     punctual = True
-    """An exception in the middle of `wait` could leave a lock locked that the threads need."""
 
     def __init__(self, settings: Settings) -> None:
         self.capacity = affordable(settings.jobs, DESCRIPTORS)
         self._driver = Driver(settings)
-        self._mailbox = Mailbox(threading.Event())
+        self._mailbox = Mailbox(_Bell())
         self._tasks: queue.SimpleQueue[Attempt | None] = queue.SimpleQueue()
         self._leashes: dict[int, Leash] = {}
         self._threads: list[threading.Thread] = []

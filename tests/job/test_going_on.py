@@ -19,6 +19,7 @@ from stopping import stop_when_bytes_have_come
 
 import pdl
 from pdl.model import Progress
+from pdl.storage.publish import Publisher
 
 pytestmark = pytest.mark.fault(14, 43)
 
@@ -186,6 +187,27 @@ def test_a_file_that_was_published_just_before_a_kill_is_known_as_pdl_s_own(serv
         assert summary.skipped_by_reason == {"done": 1}
         assert server.requests == []
     assert ask(tmp_path, "SELECT size FROM entry") == [(1000,)]
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_a_file_that_got_its_name_just_before_an_exception_is_known_as_pdl_s_own(
+    server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, durable: bool
+):
+    publish, names = Publisher.publish, []
+
+    def publish_and_raise(self: Publisher, part: str, path: str, *, replace: bool) -> None:
+        publish(self, part, path, replace=replace)
+        names.append(path)
+        if len(names) == 2:
+            raise KeyboardInterrupt  # as Ctrl-C does in a program that uses the library
+
+    urls = [server.url(f"/file/{number}") for number in range(4)]
+    monkeypatch.setattr(Publisher, "publish", publish_and_raise)
+    with pytest.raises(KeyboardInterrupt):
+        pdl.download_all(urls, tmp_path, durable=durable)
+    summary = pdl.download_all(urls, tmp_path, durable=durable)
+    assert summary.done + summary.skipped_by_reason["done"] == 4
+    assert files_in(tmp_path) == expected(server, [f"/file/{number}" for number in range(4)])
 
 
 def test_a_file_that_was_there_before_a_kill_is_not_pdl_s_own(server: FaultServer, tmp_path: Path):

@@ -1,4 +1,4 @@
-"""What has come is told to the caller, too, if the run ends before it was published."""
+"""What has come is told to the caller soon, and also if the run ends before it was published."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import pdl
-from pdl.errors import Kind
-from pdl.model import Attempt, Event, Finished, Outcome, Verdict
+from pdl.errors import EngineError, Kind
+from pdl.model import Advanced, Attempt, Event, Finished, Outcome, Verdict
 from pdl.scheduler import NEAR
 
 GOOD, BAD = "http://h/good", "http://h/bad"
@@ -53,7 +53,8 @@ def test_a_full_disk_keeps_back_no_result(tmp_path: Path):
     assert (tmp_path / "good").read_bytes() == b"good"
 
 
-def test_a_deadline_keeps_back_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("more", [[BAD], []])
+def test_a_deadline_keeps_back_no_result(tmp_path: Path, more: list[str], monkeypatch: pytest.MonkeyPatch):
     engine, wait = Together(Outcome(Verdict.STOPPED)), Together.wait
     late = time.monotonic() + 3600.0
 
@@ -62,8 +63,17 @@ def test_a_deadline_keeps_back_no_result(tmp_path: Path, monkeypatch: pytest.Mon
         return wait(self, timeout)
 
     monkeypatch.setattr(Together, "wait", wait_too_long)
-    results = list(pdl.iter_downloads([GOOD], tmp_path, engine=engine, jobs=2, deadline=60.0))
-    assert [(result.url, result.status) for result in results] == [(GOOD, "done")]
+    with pdl.iter_downloads([GOOD, *more], tmp_path, engine=engine, jobs=1, deadline=60.0) as downloads:
+        assert [(result.url, result.status) for result in downloads] == [(GOOD, "done")]
+    assert (downloads.summary.left, downloads.summary.stopped) == (len(more), "deadline" if more else None)
+
+
+def test_a_run_that_is_closed_when_all_has_come_was_not_stopped(tmp_path: Path):
+    gone = Outcome(Verdict.FAILED, Kind.HTTP, "gone", status=404)
+    with pdl.iter_downloads([GOOD, BAD], tmp_path, engine=Together(gone), jobs=2) as downloads:
+        assert next(downloads).url == BAD
+    summary = downloads.summary
+    assert (summary.done, summary.failed, summary.left, summary.stopped) == (1, 1, 0, None)
 
 
 class InPortions(Together):
@@ -92,3 +102,48 @@ def test_what_waits_to_be_published_still_counts_as_read_ahead(tmp_path: Path):
         engine.look = lambda: run._scheduler.total + len(run._ended)
         assert sum(1 for _ in downloads) == 1500
     assert NEAR // 2 < engine.farthest <= NEAR
+
+
+class Busy(Together):
+    """Has one download that never ends, and something to tell of it at every look."""
+
+    def __init__(self) -> None:
+        super().__init__(Outcome(Verdict.STOPPED))
+        self._endless: list[Attempt] = []
+        self.looks = 0
+
+    def start(self, attempt: Attempt) -> None:
+        (self._attempts if attempt.url == GOOD else self._endless).append(attempt)
+
+    def wait(self, timeout: float) -> list[Event]:
+        self.looks += 1
+        assert self.looks < 100, "the file that has come is held back"
+        return [*(Advanced(attempt.id, self.looks) for attempt in self._endless), *super().wait(timeout)]
+
+
+def test_news_of_other_files_keep_back_no_result(tmp_path: Path):
+    with pdl.iter_downloads([BAD, GOOD], tmp_path, engine=Busy(), jobs=2) as downloads:
+        assert next(downloads).url == GOOD
+
+
+class Collapsing(Together):
+    """Brings what has come once, and then nothing any more."""
+
+    looks = 0
+
+    def wait(self, timeout: float) -> list[Event]:
+        self.looks += 1
+        if self.looks > 1:
+            raise RuntimeError("broken")
+        return super().wait(timeout)
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_an_engine_that_collapses_keeps_back_no_result(tmp_path: Path, *, durable: bool):
+    engine, results = Collapsing(Outcome(Verdict.STOPPED)), []
+    with (
+        pytest.raises(EngineError, match="broken"),
+        pdl.iter_downloads([GOOD, BAD], tmp_path, engine=engine, jobs=2, durable=durable) as downloads,
+    ):
+        results.extend(downloads)
+    assert [(result.url, result.status) for result in results] == [(GOOD, "done")]
